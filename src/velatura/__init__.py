@@ -1,0 +1,1 @@
+"""Velatura: from a MA-XRF scanner's file to hidden-painting maps."""

@@ -1,0 +1,116 @@
+"""The noun of the house: a cube of counts with its energy axis. Only this module builds and checks it.
+
+A cube is an `xarray.Dataset` with
+    counts[y, x, energy]   unsigned integers, numpy or (lazily) dask
+    valid[y, x]            bool, False where the scanner gave nothing
+    live_time[y, x]        seconds, only where it is known
+and the coordinate `energy` in keV (channel centres). `counts.attrs` holds `zero` [keV], `gain` [keV/channel] and, when
+known, `calibration` (where the axis came from), `anode`, `tube_voltage` [kV], `incidence_angle`, `take_off_angle` [deg],
+`pitch` [mm], `instrument`, `source`.
+"""
+
+from typing import Any
+
+import dask.array as da
+import numpy as np
+import xarray as xr
+
+from velatura.base.errors import CalibrationError, InputError
+
+DIMS = ("y", "x", "energy")
+BAND_BYTES = 64 * 2**20  # counts held at once by one reader; several bands are alive when reading ahead
+
+
+def make_cube(
+    counts: Any,
+    *,
+    zero: float = 0.0,
+    gain: float = 0.01,
+    quadratic: float = 0.0,
+    valid: np.ndarray | None = None,
+    live_time: np.ndarray | None = None,
+    **acquisition: Any,
+) -> xr.Dataset:
+    """Build a cube on the axis `energy = zero + gain * channel + quadratic * channel**2`.
+
+    counts: unsigned integers [y, x, channel], numpy or dask; zero: [keV]; gain: [keV/channel];
+    quadratic: [keV/channel2]; valid: bool [y, x], by default all True; live_time: [s] [y, x];
+    acquisition: further attributes (module docstring). None values are left out.
+    Raises InputError for the wrong rank, dtype or size and CalibrationError for an axis that does not rise.
+    """
+    if counts.ndim != 3 or not np.issubdtype(counts.dtype, np.unsignedinteger):
+        raise InputError(f"counts must be unsigned integers [y, x, channel]; found {counts.ndim} axes of {counts.dtype}")
+    if 0 in counts.shape:
+        raise InputError(f"a cube needs at least one pixel and one channel; found the shape {tuple(counts.shape)}")
+    height, width, channels = counts.shape
+    valid = np.ones((height, width), bool) if valid is None else np.asarray(valid, bool)
+    images = {"valid": valid} | ({} if live_time is None else {"live_time": np.asarray(live_time, np.float32)})
+    for name, image in images.items():
+        if image.shape != (height, width):
+            raise InputError(f"{name} must have one value a pixel, {(height, width)}; found {image.shape}")
+    axis = energy_axis(channels, zero=zero, gain=gain, quadratic=quadratic)
+    attributes = {"zero": float(zero), "gain": float(gain), "quadratic": float(quadratic), **acquisition}
+    attributes = {name: value for name, value in attributes.items() if value is not None}
+    return xr.Dataset(
+        {"counts": (DIMS, counts, attributes), **{name: (DIMS[:2], image) for name, image in images.items()}},
+        coords={"energy": ("energy", axis, {"units": "keV"})},
+    )
+
+
+def energy_axis(channels: int, *, zero: float, gain: float, quadratic: float = 0.0) -> np.ndarray:
+    """Return channel centres [keV], float64 [channel], after checking that they are finite and rise."""
+    channel = np.arange(channels)
+    axis = zero + gain * channel + quadratic * channel**2
+    if not np.all(np.isfinite(axis)) or gain <= 0 or np.any(np.diff(axis) <= 0):
+        raise CalibrationError(
+            f"energy must rise with the channel; found zero {zero} keV, gain {gain} keV/channel, "
+            f"quadratic {quadratic}. Give two points, e.g. --calibrate 640=6.404,1055=10.551"
+        )
+    return axis
+
+
+def with_axis(cube: xr.Dataset, *, zero: float, gain: float, quadratic: float = 0.0, **notes: Any) -> xr.Dataset:
+    """Return the cube on another energy axis; counts are shared, not copied. `notes` go into the attributes."""
+    attributes = {**cube.counts.attrs, **notes, "zero": zero, "gain": gain, "quadratic": quadratic}
+    live_time = cube.live_time.values if "live_time" in cube else None
+    return make_cube(cube.counts.data, valid=cube.valid.values, live_time=live_time, **attributes)
+
+
+def whole_counts(counts: np.ndarray, scale: float = 1.0) -> np.ndarray:
+    """Return `counts * scale` as unsigned integers of the narrowest width that holds them (never wider than needed).
+
+    Unsigned integers pass unchanged when scale is 1. Raises InputError for negative, fractional or non-finite values,
+    and says how to scale them.
+    """
+    if scale == 1.0 and np.issubdtype(counts.dtype, np.unsignedinteger):
+        return counts
+    if np.issubdtype(counts.dtype, np.integer) and scale == 1.0:
+        whole = counts
+    else:
+        scaled = np.asarray(counts, np.float64) * scale
+        if not np.all(np.isfinite(scaled)):
+            raise InputError("counts must be finite; found NaN or infinity. Mask or repair these pixels before reading")
+        whole = np.rint(scaled)
+        if np.max(np.abs(scaled - whole), initial=0) > 1e-3:
+            raise InputError(
+                f"counts must be whole numbers; found {counts.ravel()[np.argmax(np.abs(scaled - whole))]!r} "
+                f"(scale {scale:g}). Give --scale, the factor that turns the stored values into counts"
+            )
+    if (least := whole.min(initial=0)) < 0:
+        raise InputError(f"counts must not be negative; found {least:g}. Was a background subtracted? Read the raw file")
+    most = whole.max(initial=0)
+    for dtype in (np.uint8, np.uint16, np.uint32, np.uint64):
+        if most <= np.iinfo(dtype).max:
+            return whole.astype(dtype)
+    raise InputError(f"counts must fit 64 bits; found {most:g}")
+
+
+def lazy_counts(source: Any, *, rows: int | None = None) -> da.Array:
+    """Wrap an array-like [y, x, channel] (`shape`, `dtype`, slicing) as dask bands of whole rows; nothing is read.
+
+    rows: rows a band; by default as many as fit 64 MiB, at least one.
+    """
+    height, width, channels = source.shape
+    if rows is None:
+        rows = max(1, BAND_BYTES // max(1, width * channels * np.dtype(source.dtype).itemsize))
+    return da.from_array(source, chunks=(min(rows, height), width, channels), name=False, asarray=True, meta=np.empty((0, 0, 0), source.dtype))
