@@ -1,0 +1,57 @@
+"""What the command line shows: a progress bar with rate and time left, findings, one clear message for an error."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import Task as RichTask
+from rich.progress import ProgressColumn
+from rich.text import Text
+
+from velatura.base.progress import Progress as Listener
+
+OUT = Console(highlight=False, soft_wrap=True)
+ERR = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+class RateColumn(ProgressColumn):
+    """Units a second of the running stage."""
+
+    def render(self, task: RichTask) -> Text:
+        """Return the rate as text, empty until it is known."""
+        speed = task.finished_speed or task.speed
+        return Text("" if speed is None else f"{speed:.3g}/s", style="dim")
+
+
+@contextmanager
+def progress_bar() -> Iterator[Listener]:
+    """Yield a listener that draws one bar a stage on the error stream; nothing is drawn when it is not a terminal."""
+    columns = (
+        TextColumn("{task.description:<22}"),
+        BarColumn(32),
+        MofNCompleteColumn(),
+        RateColumn(),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=ERR, disable=not ERR.is_terminal) as bars:
+        stages: dict[str, object] = {}
+
+        def listen(stage: str, done: int, total: int, /) -> None:
+            if stage not in stages:
+                stages[stage] = bars.add_task(stage, total=total)
+            bars.update(stages[stage], completed=done, total=total)  # type: ignore[arg-type]
+
+        yield listen
+
+
+def say(text: str) -> None:
+    """Print one line of a finding or result."""
+    OUT.print(text, markup=False)
+
+
+def complain(text: str) -> None:
+    """Print one message on the error stream."""
+    ERR.print(f"velatura: {text}", markup=False)
