@@ -1,1 +1,49 @@
-"""Velatura: from a MA-XRF scanner's file to hidden-painting maps."""
+"""Velatura: from a MA-XRF scanner's file to hidden-painting maps.
+
+    import velatura as vl
+
+    cube = vl.open("scan.rpl")            # xarray.Dataset: counts[y, x, energy], lazily read
+    maps = vl.segment(cube)               # memberships, labels, spectra, composite maps
+    elements = vl.element_maps(cube)      # net counts, uncertainty, detection limit of each line
+
+Names are imported when they are first used, so `import velatura` costs nothing.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from velatura.base.cube import make_cube as make_cube
+    from velatura.io.formats import open_scan as open
+    from velatura.io.options import ReadOptions as ReadOptions
+    from velatura.scene.phantom import phantom as phantom
+    from velatura.spectra.calibrate import calibrate as calibrate
+    from velatura.tasks.elements import Elements as Elements
+    from velatura.tasks.elements import element_maps as element_maps
+    from velatura.tasks.segment import Segmentation as Segmentation
+    from velatura.tasks.segment import segment as segment
+
+HOME = {
+    "make_cube": "velatura.base.cube:make_cube",
+    "open": "velatura.io.formats:open_scan",
+    "ReadOptions": "velatura.io.options:ReadOptions",
+    "phantom": "velatura.scene.phantom:phantom",
+    "calibrate": "velatura.spectra.calibrate:calibrate",
+    "Elements": "velatura.tasks.elements:Elements",
+    "element_maps": "velatura.tasks.elements:element_maps",
+    "Segmentation": "velatura.tasks.segment:Segmentation",
+    "segment": "velatura.tasks.segment:segment",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name from its home the first time it is asked for."""
+    if name not in HOME:
+        raise AttributeError(f"velatura has no {name!r}; it offers {', '.join(sorted(HOME))}")
+    module, attribute = HOME[name].split(":")
+    return getattr(import_module(module), attribute)
+
+
+def __dir__() -> list[str]:
+    """Return the public names."""
+    return sorted(HOME)
