@@ -1,0 +1,106 @@
+import numpy as np
+import pytest
+
+from velatura.scene.composition import HIDDEN, VISIBLE, bust, landscape, smooth_field
+from velatura.scene.phantom import phantom
+from velatura.scene.truth import area_under_curve, correlation, score, score_labels, score_maps
+
+SMALL = (60, 48)
+
+
+def window(cube, energy: float) -> np.ndarray:
+    return cube.counts.values[..., abs(cube.energy.values - energy) < 0.08].sum(axis=-1)
+
+
+def test_cube_and_truth_agree() -> None:
+    cube, truth = phantom(counts=500, rng=np.random.default_rng(1), shape=SMALL)
+    assert cube.counts.shape == (*SMALL, 1024)
+    assert cube.counts.dtype == np.uint16
+    assert cube.counts.values.sum(axis=-1).mean() == pytest.approx(500, rel=0.01)
+    assert truth.visible.shape == truth.hidden.shape == truth.rgb.shape[:2] == SMALL
+    assert 14.9 < truth.cover.min() < truth.cover.max() < 31.1
+    mercury = window(cube, 9.99)
+    flesh = truth.hidden.values == HIDDEN.index("flesh")
+    assert mercury[flesh].mean() > 5 * mercury[~flesh].mean()
+
+
+def test_same_seed_same_panel_other_seed_another() -> None:
+    first, again, other = (phantom(counts=50, rng=np.random.default_rng(s), shape=SMALL).cube.counts for s in (1, 1, 2))
+    assert first.equals(again)
+    assert not first.equals(other)
+
+
+def test_without_the_bust_everything_else_stays() -> None:
+    with_bust, without = (
+        phantom(counts=5e4, hidden=h, rng=np.random.default_rng(3), shape=SMALL) for h in (True, False)
+    )
+    assert np.all(without.truth.hidden == 0)
+    assert with_bust.truth.visible.equals(without.truth.visible)
+    assert with_bust.truth.cover.equals(without.truth.cover)
+    apart = np.sqrt(window(with_bust.cube, 8.05).astype(float)) - np.sqrt(window(without.cube, 8.05).astype(float))
+    robe = with_bust.truth.hidden.values == HIDDEN.index("robe")
+    away = with_bust.truth.hidden.values == 0
+    assert np.median(apart[robe]) > 5  # standard deviations of copper
+    assert abs(np.median(apart[away])) < 1
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_composition_is_what_it_promises(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    visible, hidden = landscape((120, 96), rng=rng), bust((120, 96), rng=rng)
+    assert set(np.unique(visible)) == set(range(len(VISIBLE)))
+    shares = np.bincount(hidden.ravel(), minlength=len(HIDDEN)) / hidden.size
+    assert 0.01 <= shares[HIDDEN.index("collar")] <= 0.02
+    assert np.all(shares[1:4] > 0.05)
+    crossed = [name for k, name in enumerate(VISIBLE) if np.mean(visible[hidden > 0] == k) > 0.03]
+    assert len(crossed) >= 3
+
+
+def test_counts_are_poisson(rng: np.random.Generator) -> None:
+    """Where the sky is plain, counts of neighbours differ as Poisson counts do: index of dispersion 1."""
+    cube, truth = phantom(counts=5000, hidden=False, rng=rng)
+    sky = (truth.visible == 0).values
+    pairs = sky[:, :-1] & sky[:, 1:]
+    lead = window(cube, 12.6).astype(float)
+    left, right = lead[:, :-1][pairs], lead[:, 1:][pairs]
+    assert np.mean((left - right) ** 2 / (left + right)) == pytest.approx(1, abs=0.12)
+
+
+def test_smooth_field_is_standardised(rng: np.random.Generator) -> None:
+    field = smooth_field((40, 30), scale=4, rng=rng)
+    assert field.mean() == pytest.approx(0, abs=1e-12)
+    assert field.std() == pytest.approx(1)
+    assert np.abs(np.diff(field, axis=0)).mean() < 0.3
+
+
+def test_scores_of_known_maps(rng: np.random.Generator) -> None:
+    truth = phantom(counts=5, rng=rng, shape=SMALL).truth
+    robe = (truth.hidden.values == HIDDEN.index("robe")).astype(float)
+    noise = rng.random(SMALL)
+    scores = score_maps(np.stack([noise, 1 - robe]), truth)["robe"]
+    assert scores == {"correlation": pytest.approx(1), "area_under_curve": pytest.approx(1), "map": 1}
+    assert correlation(noise, robe > 0) < 0.1
+    assert 0.5 <= area_under_curve(noise, robe > 0) < 0.56
+    assert correlation(np.ones(SMALL), robe > 0) == 0
+    both = truth.visible.values * 10 + truth.hidden.values
+    assert score_labels(both, truth) == 1
+    assert abs(score_labels(rng.integers(0, 8, SMALL), truth)) < 0.02
+
+
+def test_area_under_curve_agrees_with_scikit_learn(rng: np.random.Generator) -> None:
+    from sklearn.metrics import roc_auc_score
+
+    mask = rng.random((20, 30)) < 0.3
+    image = np.round(mask * 0.6 + rng.normal(size=mask.shape), 1)  # with ties
+    assert area_under_curve(image, mask) == pytest.approx(roc_auc_score(mask.ravel(), image.ravel()), abs=1e-12)
+
+
+def test_score_of_a_result(rng: np.random.Generator) -> None:
+    truth = phantom(counts=5, rng=rng, shape=SMALL).truth
+    masks = np.stack([(truth.hidden.values == k).astype(np.float32) for k in range(len(HIDDEN))])
+    result = truth[[]].assign(membership=(("cluster", "y", "x"), masks), labels=truth.hidden)
+    report = score(result, truth)
+    assert report["correlation"] == pytest.approx(1)
+    assert report["area_under_curve"] == pytest.approx(1)
+    assert report["announced"] == 0
+    assert set(report["hidden"]) == set(HIDDEN[1:])
