@@ -99,14 +99,14 @@ def build_lines() -> dict[str, np.ndarray]:
         for upper, energy, rate in lines_of_shell(z, shell, names)
     ]
     z, shell, iupac, siegbahn, energy, rate = zip(*rows, strict=True)
-    constants = {
+    known = {
         "edge_energy": xraylib.EdgeEnergy, "fluorescence_yield": xraylib.FluorYield, "jump_ratio": xraylib.JumpFactor,
     }  # fmt: skip
     return {
         "symbol": np.array([xraylib.AtomicNumberToSymbol(z) for z in every]),
         "atomic_weight": np.array([xraylib.AtomicWeight(z) for z in every]),
         "shell_name": np.array(SHELLS),
-        **{name: np.array([[ask(f, z, shell_code(s)) for s in SHELLS] for z in every]) for name, f in constants.items()},
+        **{name: np.array([[ask(f, z, shell_code(s)) for s in SHELLS] for z in every]) for name, f in known.items()},
         "family_share": np.array([family_shares(z) for z in every]),
         "z": np.array(z, np.uint8), "shell": np.array(shell, np.uint8), "iupac": np.array(iupac),
         "siegbahn": np.array(siegbahn), "energy": np.array(energy), "rate": np.array(rate),

@@ -54,8 +54,8 @@ def fluorescence_production(element: str, family: str, energy: ArrayLike) -> np.
     columns = [column for column, shell in enumerate(shells) if shell.startswith(family)]
     if not family or not columns:
         raise InputError(f"family must be K, L, M or one of {', '.join(shells)}; found {family!r}")
-    energy = _checked(energy)
-    return sum(_interpolate(element, energy, table("attenuation")["production"][:, column]) for column in columns)
+    energy, production = _checked(energy), table("attenuation")["production"]
+    return sum((_interpolate(element, energy, production[:, column]) for column in columns), np.zeros(energy.shape))
 
 
 def _shares(composition: Composition) -> dict[str, float]:
@@ -67,10 +67,11 @@ def _shares(composition: Composition) -> dict[str, float]:
 
 
 def _cross_section(composition: Composition, energy: ArrayLike, parts: tuple[str, ...]) -> np.ndarray:
-    energy, stored, result = _checked(energy), table("attenuation"), 0.0
+    energy, stored = _checked(energy), table("attenuation")
+    result = np.zeros(energy.shape)
     for element, share in _shares(composition).items():
         for part in parts:
-            result = result + share * _interpolate(element, energy, stored[part])
+            result += share * _interpolate(element, energy, stored[part])
     return result
 
 
