@@ -4,9 +4,11 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import dask.array as da
 import numpy as np
 
 from velatura.base.cube import BAND_BYTES
+from velatura.base.errors import FileFormatError, VelaturaError
 from velatura.base.progress import Progress, silent
 
 
@@ -16,22 +18,34 @@ def row_bands(counts: Any, *, limit: int = BAND_BYTES) -> list[slice]:
     Bands of a dask array follow its chunks, so that no chunk is read twice.
     """
     height, width, channels = counts.shape
-    rows = max(1, limit // max(1, width * channels * counts.dtype.itemsize))
-    edges = np.cumsum([0, *counts.chunks[0]]) if hasattr(counts, "chunks") else np.arange(0, height + rows, rows)
-    bands, start = [], 0
-    for here, after in zip(edges[1:], [*edges[2:], None], strict=True):
-        if after is None or after - start > rows:
-            bands.append(slice(int(start), int(min(here, height))))
-            start = here
-        if here >= height:
-            break
-    return bands
+    most = max(1, limit // max(1, width * channels * counts.dtype.itemsize))
+    steps = counts.chunks[0] if isinstance(counts, da.Array) else [1] * height
+    runs: list[slice] = []
+    stop = 0
+    for step in steps:
+        start, stop = stop, stop + step
+        if runs and stop - runs[-1].start <= most:
+            runs[-1] = slice(runs[-1].start, stop)
+        else:
+            runs.append(slice(start, stop))
+    return runs
 
 
 def read_band(counts: Any, rows: slice) -> np.ndarray:
-    """Return the counts of some rows as a numpy array; other processes and threads are not disturbed."""
-    band = counts[rows]
-    return band.compute(scheduler="synchronous") if hasattr(band, "compute") else np.asarray(band)
+    """Return the counts of some rows as a numpy array; other processes and threads are not disturbed.
+
+    Raises FileFormatError where a lazy source fails: a disk that went away, a damaged part of a file.
+    """
+    try:
+        band = counts[rows]
+        return band.compute(scheduler="synchronous") if isinstance(band, da.Array) else np.asarray(band)
+    except VelaturaError:
+        raise
+    except Exception as error:
+        raise FileFormatError(
+            f"rows {rows.start} to {rows.stop - 1} cannot be read: {type(error).__name__}: {error}. "
+            "Is the disk still there? Copy the file again from the scanner"
+        ) from error
 
 
 def bands(

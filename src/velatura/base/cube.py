@@ -5,15 +5,17 @@ A cube is an `xarray.Dataset` with
     valid[y, x]            bool, False where the scanner gave nothing
     live_time[y, x]        seconds, only where it is known
 and the coordinate `energy` in keV (channel centres). `counts.attrs` holds `zero` [keV], `gain` [keV/channel] and, when
-known, `calibration` (where the axis came from), `anode`, `tube_voltage` [kV], `incidence_angle`, `take_off_angle` [deg],
-`pitch` [mm], `instrument`, `source`.
+known, `calibration` (where the axis came from), `anode`, `tube_voltage` [kV], `incidence_angle`, `take_off_angle`
+[deg], `pitch` [mm], `instrument`, `source` (name and hash of the original).
 """
 
+from dataclasses import dataclass
 from typing import Any
 
 import dask.array as da
 import numpy as np
 import xarray as xr
+from numpy.typing import DTypeLike
 
 from velatura.base.errors import CalibrationError, InputError
 
@@ -39,7 +41,9 @@ def make_cube(
     Raises InputError for the wrong rank, dtype or size and CalibrationError for an axis that does not rise.
     """
     if counts.ndim != 3 or not np.issubdtype(counts.dtype, np.unsignedinteger):
-        raise InputError(f"counts must be unsigned integers [y, x, channel]; found {counts.ndim} axes of {counts.dtype}")
+        raise InputError(
+            f"counts must be unsigned integers [y, x, channel]; found {counts.ndim} axes of {counts.dtype}"
+        )
     if 0 in counts.shape:
         raise InputError(f"a cube needs at least one pixel and one channel; found the shape {tuple(counts.shape)}")
     height, width, channels = counts.shape
@@ -76,41 +80,85 @@ def with_axis(cube: xr.Dataset, *, zero: float, gain: float, quadratic: float = 
     return make_cube(cube.counts.data, valid=cube.valid.values, live_time=live_time, **attributes)
 
 
-def whole_counts(counts: np.ndarray, scale: float = 1.0) -> np.ndarray:
-    """Return `counts * scale` as unsigned integers of the narrowest width that holds them (never wider than needed).
+def whole_counts(counts: np.ndarray, scale: float = 1.0, *, dtype: DTypeLike | None = None) -> np.ndarray:
+    """Return `counts * scale` as unsigned integers of `dtype`, or of the narrowest width that holds them.
 
-    Unsigned integers pass unchanged when scale is 1. Raises InputError for negative, fractional or non-finite values,
-    and says how to scale them.
+    Unsigned integers pass unchanged when scale is 1 and no dtype is asked for. Raises InputError for negative,
+    fractional or non-finite values and for those that `dtype` cannot hold, and says how to scale them.
     """
-    if scale == 1.0 and np.issubdtype(counts.dtype, np.unsignedinteger):
+    if scale == 1.0 and np.issubdtype(counts.dtype, np.unsignedinteger) and dtype in (None, counts.dtype):
         return counts
-    if np.issubdtype(counts.dtype, np.integer) and scale == 1.0:
-        whole = counts
-    else:
-        scaled = np.asarray(counts, np.float64) * scale
-        if not np.all(np.isfinite(scaled)):
-            raise InputError("counts must be finite; found NaN or infinity. Mask or repair these pixels before reading")
-        whole = np.rint(scaled)
-        if np.max(np.abs(scaled - whole), initial=0) > 1e-3:
-            raise InputError(
-                f"counts must be whole numbers; found {counts.ravel()[np.argmax(np.abs(scaled - whole))]!r} "
-                f"(scale {scale:g}). Give --scale, the factor that turns the stored values into counts"
-            )
+    whole = counts if scale == 1.0 and np.issubdtype(counts.dtype, np.integer) else _rounded(counts, scale)
     if (least := whole.min(initial=0)) < 0:
-        raise InputError(f"counts must not be negative; found {least:g}. Was a background subtracted? Read the raw file")
+        raise InputError(
+            f"counts must not be negative; found {least:g}. Was a background subtracted? Read the raw file"
+        )
     most = whole.max(initial=0)
-    for dtype in (np.uint8, np.uint16, np.uint32, np.uint64):
-        if most <= np.iinfo(dtype).max:
-            return whole.astype(dtype)
-    raise InputError(f"counts must fit 64 bits; found {most:g}")
+    for width in map(np.dtype, (np.uint8, np.uint16, np.uint32) if dtype is None else (dtype,)):
+        if most <= np.iinfo(width.type).max:
+            return whole.astype(width)
+    raise InputError(f"counts must fit {8 * width.itemsize} bits; found {most:g}. Is the data type right?")
 
 
-def lazy_counts(source: Any, *, rows: int | None = None) -> da.Array:
+def _rounded(counts: np.ndarray, scale: float) -> np.ndarray:
+    """Return `counts * scale` rounded, in floating point, after checking that rounding changes nothing that matters."""
+    scaled = counts if scale == 1.0 else counts * np.float64(scale)
+    if not np.all(np.isfinite(scaled)):
+        raise InputError("counts must be finite; found NaN or infinity. Mask or repair these pixels before reading")
+    whole = np.rint(scaled)
+    rest = np.abs(scaled - whole)
+    if np.max(rest, initial=0) > 1e-3:
+        raise InputError(
+            f"counts must be whole numbers; found {counts.ravel()[np.argmax(rest)]!s} (scale {scale:g}). "
+            "Give --scale, the factor that turns the stored values into counts"
+        )
+    return whole
+
+
+@dataclass(frozen=True)
+class WholeCounts:
+    """An array-like [y, x, channel] of any real numbers, seen as unsigned whole counts; checked as it is read.
+
+    8- and 16-bit integers keep their width, all others become 32 bits wide: no detector counts further.
+    """
+
+    source: Any
+    """Array-like with `shape`, `dtype` and slicing."""
+    scale: float = 1.0
+    """Factor that turns stored values into whole counts."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(y, x, channel)."""
+        return self.source.shape
+
+    @property
+    def ndim(self) -> int:
+        """Number of axes."""
+        return len(self.shape)
+
+    @property
+    def dtype(self) -> np.dtype:
+        """Unsigned dtype of what is read."""
+        stored = np.dtype(self.source.dtype)
+        narrow = self.scale == 1.0 and stored.kind in "iu" and stored.itemsize <= 2
+        return np.dtype(f"u{stored.itemsize}") if narrow else np.dtype(np.uint32)
+
+    def __getitem__(self, index: Any) -> np.ndarray:
+        """Read, check and convert one part."""
+        return whole_counts(np.asarray(self.source[index]), self.scale, dtype=self.dtype)
+
+
+def lazy_counts(source: Any, *, rows: int | None = None, scale: float = 1.0) -> da.Array:
     """Wrap an array-like [y, x, channel] (`shape`, `dtype`, slicing) as dask bands of whole rows; nothing is read.
 
-    rows: rows a band; by default as many as fit 64 MiB, at least one.
+    source: real numbers of any type; each band is checked and becomes unsigned when it is read (`WholeCounts`);
+    rows: rows a band, by default as many as fit 64 MiB, at least one; scale: factor that turns values into counts.
     """
-    height, width, channels = source.shape
+    whole = WholeCounts(source, scale)
+    height, width, channels = whole.shape
     if rows is None:
-        rows = max(1, BAND_BYTES // max(1, width * channels * np.dtype(source.dtype).itemsize))
-    return da.from_array(source, chunks=(min(rows, height), width, channels), name=False, asarray=True, meta=np.empty((0, 0, 0), source.dtype))
+        widest = max(whole.dtype.itemsize, np.dtype(source.dtype).itemsize)
+        rows = BAND_BYTES // max(1, width * channels * widest)
+    chunks = (min(max(1, rows), height), width, channels)
+    return da.from_array(whole, chunks=chunks, name=False, asarray=True, meta=np.empty((0, 0, 0), whole.dtype))

@@ -19,3 +19,8 @@ class ReadOptions:
     """Factor that turns stored values into whole counts."""
     serpentine: bool = False
     """Every second row was scanned backwards and is to be turned round."""
+    allow_truncated: bool = False
+    """Read the rows that are wholly there of a file that breaks off; the others are marked as not valid."""
+
+
+DEFAULTS = ReadOptions()
