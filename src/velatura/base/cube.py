@@ -94,10 +94,11 @@ def whole_counts(counts: np.ndarray, scale: float = 1.0, *, dtype: DTypeLike | N
             f"counts must not be negative; found {least:g}. Was a background subtracted? Read the raw file"
         )
     most = whole.max(initial=0)
-    for width in map(np.dtype, (np.uint8, np.uint16, np.uint32) if dtype is None else (dtype,)):
-        if most <= np.iinfo(width.type).max:
+    widths = [np.dtype(width) for width in ((np.uint8, np.uint16, np.uint32) if dtype is None else (dtype,))]
+    for width in widths:
+        if most < 2 ** (8 * width.itemsize):
             return whole.astype(width)
-    raise InputError(f"counts must fit {8 * width.itemsize} bits; found {most:g}. Is the data type right?")
+    raise InputError(f"counts must fit {8 * widths[-1].itemsize} bits; found {most:g}. Is the data type right?")
 
 
 def _rounded(counts: np.ndarray, scale: float) -> np.ndarray:

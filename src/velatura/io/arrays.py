@@ -76,8 +76,8 @@ def _cube(members: Mapping[str, Stored], names: list[str], options: ReadOptions)
     detectors, notes = [], {}
     for number, (label, view) in enumerate(parts.items()):
         counts = lazy_counts(view, scale=options.scale)
-        axis, notes[label] = hints.axis(label, number, counts.shape[-1])
-        detectors.append(Detector(label, counts, axis, hints.live_time(label, counts.shape[:2])))
+        axis, notes[label] = hints.axis(label, number, view.shape[-1])
+        detectors.append(Detector(label, counts, axis, hints.live_time(label, view.shape[:2])))
     cube = one_cube(detectors, detector=options.detector, calibration=" + ".join(sorted(set(notes.values()))))
     valid = members.get("valid")
     if valid is not None and valid.shape == cube.valid.shape:

@@ -23,7 +23,7 @@ class Detector:
     name: str
     counts: da.Array
     """Unsigned [y, x, channel]."""
-    axis: dict[str, float] = field(default_factory=dict)
+    axis: dict[str, Any] = field(default_factory=dict)
     """zero [keV], gain [keV/channel] and quadratic, as far as they are known."""
     live_time: np.ndarray | None = None
     """[s] [y, x]."""
@@ -81,7 +81,7 @@ def _sum(*blocks: np.ndarray, dtype: np.dtype) -> np.ndarray:
     return total.astype(dtype, copy=False)
 
 
-def common_axis(detectors: Sequence[Detector]) -> tuple[dict[str, float], int]:
+def common_axis(detectors: Sequence[Detector]) -> tuple[dict[str, Any], int]:
     """Return zero, gain and number of channels of an axis that has the first gain and covers all detectors."""
     edges = [channel_edges(_axis_of(one)) for one in detectors]
     own = _axis_of(detectors[0])
@@ -93,10 +93,10 @@ def common_axis(detectors: Sequence[Detector]) -> tuple[dict[str, float], int]:
 
 
 def _axis_of(one: Detector) -> np.ndarray:
-    return energy_axis(one.counts.shape[-1], **{"zero": 0.0, "gain": 0.01, **one.axis})
+    return energy_axis(int(one.counts.shape[-1]), **{"zero": 0.0, "gain": 0.01, **one.axis})
 
 
-def _moved(one: Detector, number: int, axis: dict[str, float], channels: int) -> da.Array:
+def _moved(one: Detector, number: int, axis: dict[str, Any], channels: int) -> da.Array:
     return one.counts.map_blocks(
         partial(_move, axes=(_axis_of(one), energy_axis(channels, **axis)), number=number),
         chunks=(*one.counts.chunks[:2], (channels,)),
