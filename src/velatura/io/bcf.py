@@ -1,0 +1,188 @@
+"""Bruker .bcf (M4 Tornado, M6 Jetstream, Esprit) read by rows in bounded memory.
+
+At opening, one pass over the stream notes where each row begins, which pixels are there and the largest count; after
+that any band of rows is decoded alone. `bcf_container.py` reads the file system, `bcf_header.py` the calibration,
+`bcf_pixels.py` the pixels. The tests compare the counts with RosettaSciIO's.
+"""
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+
+from velatura.base.cube import lazy_counts, make_cube
+from velatura.base.errors import FileFormatError, InputError
+from velatura.io.bcf_container import MAGIC, InflatedFile, StoredFile, list_files
+from velatura.io.bcf_header import SpectrumHeader, read_live_time, read_spectrum_header
+from velatura.io.bcf_pixels import PADDING, Pixels, walk_row
+from velatura.io.options import ReadOptions
+from velatura.io.row_source import RowSource, SummedRows, narrowest
+
+FIRST_ROW = 0x1A0
+WINDOW = 2**23  # bytes of a stream looked at together
+ROW_LIMIT = 2**28  # bytes of one row; more is damage
+PIXEL_LIMIT = 2**28
+
+
+def sniff(path: Path, head: bytes) -> bool:
+    """Is this a Bruker .bcf? Told by the magic of its container."""
+    return head.startswith(MAGIC)
+
+
+def open_scan(path: Path, options: ReadOptions) -> xr.Dataset:
+    """Lazy cube of a .bcf; its streams are summed, or `options.detector` picks one by number.
+
+    Raises FileFormatError when the file is damaged and InputError when streams cannot be summed or picked.
+    """
+    files = list_files(path)
+    streams = sorted(int(name[12:]) for name in files if name.startswith("SpectrumData") and name[12:].isdecimal())
+    if not streams or "HeaderData" not in files:
+        raise FileFormatError(
+            f"{path.name} holds no spectra (found {', '.join(files) or 'nothing'}). Save the map with its spectra"
+        )
+    text = files["HeaderData"].read(0, files["HeaderData"].size).decode("cp1252", "replace")
+    chosen = _choose(path, streams, options.detector)
+    headers = [read_spectrum_header(text, number) for number in chosen]
+    _agree(path, chosen, headers)
+    maps = [index_stream(files[f"SpectrumData{number}"], headers[0].channels) for number in chosen]
+    if len({(one.height, one.width) for one in maps}) > 1:
+        raise InputError(f"{path.name}: its streams differ in size. Give --detector {chosen[0]} to read one")
+    channels = max(one.channels for one in maps)
+    rows = [BcfRows(files[f"SpectrumData{n}"], one, channels) for n, one in zip(chosen, maps, strict=True)]
+    source = rows[0] if len(rows) == 1 else SummedRows(rows, narrowest(sum(one.largest for one in maps)))
+    return make_cube(
+        lazy_counts(source),
+        zero=headers[0].zero,
+        gain=headers[0].gain,
+        valid=np.logical_and.reduce([one.valid for one in maps]),
+        live_time=read_live_time(text, maps[0].height, maps[0].width),
+        calibration="file",
+        **headers[0].acquisition,
+    )
+
+
+def _choose(path: Path, streams: list[int], detector: str | None) -> list[int]:
+    if detector is None:
+        return streams
+    if not detector.isdecimal() or int(detector) not in streams:
+        raise InputError(
+            f"{path.name} has no detector {detector!r}; found {', '.join(map(str, streams))}. Give one of these"
+        )
+    return [int(detector)]
+
+
+def _agree(path: Path, chosen: list[int], headers: list[SpectrumHeader]) -> None:
+    if len({(header.zero, header.gain) for header in headers}) > 1:
+        axes = "; ".join(f"{n}: {h.zero:g} + {h.gain:g} keV" for n, h in zip(chosen, headers, strict=True))
+        raise InputError(
+            f"{path.name}: its detectors have calibrations of their own ({axes}). Give --detector to read one"
+        )
+
+
+@dataclass(frozen=True)
+class StreamMap:
+    """Where the rows of a stream are and what it holds."""
+
+    height: int
+    width: int
+    channels: int
+    largest: int
+    """The largest count of any channel of any pixel, or a bound not above 255."""
+    valid: np.ndarray
+    """bool [y, x], True for the pixels that are stored"""
+    starts: np.ndarray
+    """int64 [height + 1], byte at which each row begins; rows that are not there begin at the end"""
+
+
+def index_stream(file: StoredFile | InflatedFile, channels: int) -> StreamMap:
+    """Walk once over a stream of at least `channels` channels. Raises FileFormatError when it is damaged."""
+    if file.size < FIRST_ROW:
+        raise FileFormatError(
+            f"{file.path.name}: a stream of {file.size} bytes has no rows; the scan is empty or cut short"
+        )
+    height, width = struct.unpack("<ii", file.read(0, 8))
+    if min(height, width) < 1 or height * width > PIXEL_LIMIT:
+        raise FileFormatError(
+            f"{file.path.name}: a scan of {height} x {width} pixels is not plausible; the stream is damaged"
+        )
+    valid, largest = np.zeros((height, width), bool), 0
+    starts = np.full(height + 1, file.size, np.int64)
+    for block in row_blocks(file, (FIRST_ROW, file.size), rows=height, width=width):
+        starts[block.first : block.first + len(block.starts)] = block.starts
+        y, x = block.y, block.pixels.heads["x"]
+        if np.any(x >= width) or len(np.unique(y * width + x)) < len(x):
+            raise FileFormatError(
+                f"{file.path.name}: pixels beside or upon each other near row {block.first}; the stream is damaged"
+            )
+        valid[y, x] = True
+        channels = max(channels, int(block.pixels.heads["channels"].max(initial=0)))
+        largest = max([largest, *(batch.largest() for _, batch in block.pixels.batches())])
+    return StreamMap(height, width, channels, largest, valid, starts)
+
+
+class BcfRows(RowSource):
+    """Counts of one stream."""
+
+    def __init__(self, file: StoredFile | InflatedFile, stream: StreamMap, channels: int) -> None:
+        self.file, self.starts = file, stream.starts
+        self.shape, self.dtype = (stream.height, stream.width, channels), narrowest(stream.largest)
+
+    def read_rows(self, first: int, last: int) -> np.ndarray:
+        """Decode some rows; absent pixels stay zero."""
+        _, width, channels = self.shape
+        counts = np.zeros((last - first, width, channels), self.dtype)
+        span = (int(self.starts[first]), int(self.starts[last]))
+        for block in row_blocks(self.file, span, rows=last - first, width=width):
+            slots = block.y * width + block.pixels.heads["x"]
+            for part, batch in block.pixels.batches():
+                batch.add_to(counts.reshape(-1, channels), slots[part])
+        return counts
+
+
+@dataclass(frozen=True)
+class RowBlock:
+    """Some neighbouring rows of a stream."""
+
+    first: int
+    """number of the first row, from where the reading began"""
+    starts: list[int]
+    """byte of the stream at which each row begins"""
+    y: np.ndarray
+    """row number of every pixel, as `first`"""
+    pixels: Pixels
+
+
+def row_blocks(file: StoredFile | InflatedFile, span: tuple[int, int], *, rows: int, width: int) -> Iterator[RowBlock]:
+    """Read at most `rows` rows between two bytes of a stream, as many at once as fit WINDOW bytes.
+
+    A stream that ends after a whole row gives fewer rows: the scan was stopped. Raises FileFormatError within a row.
+    """
+    (at, stop), done, window = span, 0, WINDOW
+    while at < stop and done < rows:
+        data = file.read(at, min(stop, at + window))
+        local, starts, stored, positions = 0, [], [], []
+        while local < len(data) and done + len(starts) < rows:
+            try:
+                row, after = walk_row(data, local, width)
+            except struct.error:
+                break
+            if after > len(data):
+                break
+            starts.append(at + local)
+            stored.append(len(row))
+            positions += row
+            local = after
+        if starts:
+            block = np.frombuffer(data[:local] + bytes(PADDING), np.uint8)
+            y = np.repeat(np.arange(done, done + len(starts)), stored)
+            yield RowBlock(done, starts, y, Pixels(block, np.array(positions, np.int64)))
+            at, done, window = at + local, done + len(starts), WINDOW
+        elif at + len(data) == stop or window > ROW_LIMIT:
+            raise FileFormatError(
+                f"{file.path.name} ends within row {done} of {rows}: it is cut short. Copy it again from the scanner"
+            )
+        else:
+            window *= 2

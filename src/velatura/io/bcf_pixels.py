@@ -1,0 +1,177 @@
+"""Pixels of a Bruker .bcf stream, many at once: single pulses in 16 or 12 bits, and run-length instructions.
+
+A pixel is a head of 22 bytes (`HEAD`) and its data:
+    flag 0   a list of `pulses` channels, 16 bits each
+    flag 1   the same in 12 bits, four in three 16-bit words, high bits first
+    flag > 1 `packed` bytes of instructions, then `pulses` 16-bit channels of further single counts
+An instruction is (item, n): n empty channels for item 0, else a base of `item` bytes and n values of item/2 bytes
+(nibbles, low one first, for item 1) that add to the base. All pixels take a step of their instructions together, so
+that the loop runs as often as the longest list and not once a pixel.
+"""
+
+import itertools
+import struct
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+
+from velatura.base.errors import FileFormatError
+
+HEAD = np.dtype(
+    [
+        ("x", "<u4"),
+        ("channels", "<u2"),
+        ("same", "<u2"),
+        ("bits", "<u4"),
+        ("flag", "<u2"),
+        ("packed", "<u2"),
+        ("pulses", "<u2"),
+        ("bytes", "<u4"),
+    ]
+)
+PADDING = 16  # zeros behind a block, so that reading whole words never leaves it
+BATCH = 2**21  # bytes of stream decoded together; temporary arrays take some fifty times as much
+VALUE = {2: "<u1", 4: "<u2", 8: "<u4"}  # item -> type of one value
+_COUNT = struct.Struct("<i").unpack_from
+_LENGTHS = struct.Struct("<HHHI").unpack_from
+
+
+def walk_row(data: bytes, at: int, width: int) -> tuple[list[int], int]:
+    """Positions of the pixel heads of the row at `at`, and where the next row begins.
+
+    Raises struct.error when the row leaves `data`, FileFormatError when it holds more than `width` pixels.
+    """
+    (stored,) = _COUNT(data, at)
+    if not 0 <= stored <= width:
+        raise FileFormatError(f"a row of {stored} pixels in a scan {width} pixels wide: the stream is damaged")
+    at += 4
+    positions = []
+    for _ in range(stored):
+        positions.append(at)
+        flag, packed, pulses, size = _LENGTHS(data, at + 12)
+        at += 22 + (max(size, packed + 2 * pulses) if flag > 1 else size)
+    return positions, at
+
+
+class Pixels:
+    """Heads and data of some pixels of one block of a stream."""
+
+    def __init__(self, data: np.ndarray, positions: np.ndarray) -> None:
+        """data: uint8 with PADDING zeros behind; positions: of the heads, ascending."""
+        self.data, self.positions = data, positions
+        self.heads = sliding_window_view(data, HEAD.itemsize)[positions].view(HEAD)[:, 0]
+
+    def batches(self) -> Iterator[tuple[slice, "Pixels"]]:
+        """Cut into runs of about BATCH bytes."""
+        cuts = np.searchsorted(self.positions, np.arange(0, len(self.data), BATCH))
+        edges = np.unique([*cuts, len(self.positions)])
+        for first, last in itertools.pairwise(edges.tolist()):
+            start = int(self.positions[first])
+            stop = int(self.positions[last]) if last < len(self.positions) else len(self.data) - PADDING
+            block = np.concatenate([self.data[start:stop], np.zeros(PADDING, np.uint8)])
+            yield slice(first, last), Pixels(block, self.positions[first:last] - start)
+
+    def largest(self) -> int:
+        """The largest count of a channel, or a bound not above 255."""
+        singles, most = self.heads["flag"] < 2, 0
+        pulses = self.heads["pulses"].astype(np.int64)
+        if np.any(crowded := singles & (pulses > 255)):
+            own = Pixels(self.data, self.positions[crowded])
+            for bits in (12, 16):
+                which, channel = own.pulses(bits)
+                most = max(most, int(_count_equal(which * 2**16 + channel)[1].max(initial=0)))
+        most = max(most, int(pulses[singles & ~crowded].max(initial=0)))
+        for item, run in self._runs().items():
+            peak = 15 if item == 1 else self._values(item, run)[1].max(initial=0)
+            most = max(most, int(peak) + int(run["base"].max(initial=0)))
+        return most + int(pulses[~singles].max(initial=0))
+
+    def add_to(self, counts: np.ndarray, slots: np.ndarray) -> None:
+        """Add the pixels to counts[slot, channel]; slots: one row of `counts` a pixel, none twice."""
+        channels, flat = counts.shape[1], counts.reshape(-1)
+        for item, run in self._runs().items():
+            place, value = self._values(item, run, slots[run["pixel"]] * channels + run["channel"])
+            if np.any(run["channel"] + run["n"] > channels):
+                raise FileFormatError(f"counts beyond the {channels} channels of the scan: the stream is damaged")
+            flat[place] = value + np.repeat(run["base"], run["n"]) if run["base"].any() else value
+        for bits in (12, 16):
+            which, channel = self.pulses(bits)
+            if channel.max(initial=0) >= channels:
+                raise FileFormatError(f"a pulse beyond the {channels} channels of the scan: the stream is damaged")
+            place, number = _count_equal(slots[which] * channels + channel)
+            flat[place] += number.astype(counts.dtype)
+
+    def pulses(self, bits: int) -> tuple[np.ndarray, np.ndarray]:
+        """(pixel, channel) of every single pulse stored in 12 or 16 bits."""
+        heads = self.heads
+        own = np.flatnonzero((heads["flag"] == 1 if bits == 12 else heads["flag"] != 1) & (heads["pulses"] > 0))
+        number, flag = heads["pulses"][own].astype(np.int64), heads["flag"][own]
+        start = self.positions[own] + HEAD.itemsize + np.where(flag > 1, heads["packed"][own], 0)
+        if np.any((number * bits > 8 * heads["bytes"][own].astype(np.int64)) & (flag < 2)):
+            raise FileFormatError("a pixel with more pulses than its data hold: the stream is damaged")
+        groups, group = -(-number // 4), bits // 2  # four pulses at a time
+        each = np.repeat(np.arange(len(own)), groups)
+        step = np.arange(len(each)) - np.repeat(np.cumsum(groups) - groups, groups)
+        words = sliding_window_view(self.data, group)[start[each] + step * group].view("<u2")
+        if bits == 12:
+            a, b, c = words.T
+            words = np.stack([a >> 4, (a & 15) << 8 | b >> 8, (b & 255) << 4 | c >> 12, c & 4095], axis=1)
+        real = 4 * step[:, None] + np.arange(4) < number[each][:, None]
+        return np.repeat(own[each], 4)[real.ravel()], words[real].astype(np.int64)
+
+    def _runs(self) -> dict[int, dict[str, np.ndarray]]:
+        """Instructions with values, by item: pixel, first channel, n, position of the first value, base."""
+        packed = np.flatnonzero((self.heads["flag"] > 1) & (self.heads["packed"] > 0))
+        at = self.positions[packed] + HEAD.itemsize
+        stop, channel, pixel, steps = at + self.heads["packed"][packed], np.zeros(len(packed), np.int64), packed, []
+        while len(at):
+            item, n = self.data[at].astype(np.int64), self.data[at + 1].astype(np.int64)
+            steps.append((pixel, channel, n, at + 2, item))
+            at, channel = at + 2 + item + (n * item + 1 >> 1), channel + n
+            if np.any(at >= stop):
+                if np.any(at > stop):
+                    raise FileFormatError("instructions that leave their pixel: the stream is damaged")
+                more = at < stop
+                at, stop, channel, pixel = at[more], stop[more], channel[more], pixel[more]
+        if not steps:
+            return {}
+        pixel, channel, n, at, item = (np.concatenate(part) for part in zip(*steps, strict=True))
+        found: dict[int, dict[str, np.ndarray]] = {}
+        for kind in np.flatnonzero(np.bincount(item))[int(item.min() == 0) :].tolist():
+            if kind not in (1, 2, 4, 8):
+                raise FileFormatError(f"an instruction of {kind} bytes an item: the stream is damaged")
+            own = item == kind
+            base = sum(self.data[at[own] + byte].astype(np.int64) << 8 * byte for byte in range(kind))
+            if np.any(base >> 32):
+                raise FileFormatError("a count above 32 bits: the stream is damaged")
+            found[kind] = {
+                "pixel": pixel[own],
+                "channel": channel[own],
+                "n": n[own],
+                "at": at[own] + kind,
+                "base": base,
+            }
+        return found
+
+    def _values(
+        self, item: int, run: dict[str, np.ndarray], place: np.ndarray | int = 0
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """(place + number within the run, value without its base) of every value of these instructions."""
+        n, step = run["n"], np.arange(int(run["n"].sum()))
+        before = np.cumsum(n) - n
+        places = np.repeat(place - before, n) + step
+        if item == 1:
+            halves = np.stack([self.data & 15, self.data >> 4], axis=1).reshape(-1)
+            return places, halves[np.repeat(2 * run["at"] - before, n) + step]
+        size = item // 2
+        address = np.repeat(run["at"] - size * before, n) + size * step
+        return places, sliding_window_view(self.data, size)[address].view(VALUE[item])[:, 0]
+
+
+def _count_equal(numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The different numbers and how often each occurs; fast where they come sorted, as the scanner writes them."""
+    if np.any(numbers[1:] < numbers[:-1]):
+        numbers = np.sort(numbers)
+    edges = np.flatnonzero(np.diff(numbers, prepend=-1))
+    return numbers[edges], np.diff(edges, append=len(numbers))
