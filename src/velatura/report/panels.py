@@ -1,0 +1,180 @@
+"""What each map shows, on which scale and in which words. Figures and page draw the same panels."""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from velatura.report.raster import LEFT_OUT
+
+CLIP = (1.0, 99.5)
+"""Percentiles of an element map that become black and white."""
+ODD_WHITE = 2.0
+"""Anomaly that becomes white; 1 is the scan's 99 % quantile."""
+
+
+@dataclass(frozen=True)
+class MapPanel:
+    """One map with its scale and its caption."""
+
+    name: str
+    image: np.ndarray
+    """float [y, x], NaN where there is no value; or uint8 [y, x, 3], drawn as it is."""
+    low: float = 0.0
+    high: float = 1.0
+    ends: tuple[str, str] | None = ("0", "1")
+    """What black and white mean, in words; None for a picture in colours."""
+    colour: str | None = None
+    """Colour chip of a cluster, "#rrggbb"."""
+    heading: str = ""
+    """Beside the name: the share, the sort of map."""
+    lines: tuple[str, ...] = ()
+    """Further lines of the caption."""
+
+
+def text(value: Any) -> str:
+    """Return a coordinate's value as text, empty where there is none."""
+    plain = value.item() if hasattr(value, "item") else value
+    return "" if plain is None or plain != plain else str(plain)
+
+
+def percent(share: float) -> str:
+    """Return a share in per cent with as many digits as matter.
+
+    >>> percent(0.314), percent(0.0042)
+    ('31 %', '0.4 %')
+    """
+    return f"{100 * share:.0f} %" if share >= 0.0995 else f"{100 * share:.1f} %"
+
+
+def number(value: float) -> str:
+    """Return counts or similar with two or more digits that matter and thousands apart.
+
+    >>> number(12345.6), number(7.751), number(0.01234), number(0)
+    ('12,346', '7.8', '0.012', '0')
+    """
+    return f"{value:,.0f}" if abs(value) >= 99.5 else f"{value:.2g}"
+
+
+def along(result: xr.Dataset, name: str, dim: str) -> list[str]:
+    """Return a coordinate along `dim` as texts; empty texts where the result has none."""
+    if name not in result.coords and name not in result:
+        return [""] * result.sizes[dim]
+    return [text(value) for value in result[name].values]
+
+
+def used_pixels(segment: xr.Dataset) -> np.ndarray:
+    """Return which pixels were clustered, bool [y, x]."""
+    return segment.used.values.astype(bool) if "used" in segment else segment.labels.values >= 0
+
+
+def cluster_colours(segment: xr.Dataset) -> list[tuple[int, int, int]]:
+    """Return the clusters' colours as whole numbers 0-255."""
+    return [rgb_of(colour) for colour in along(segment, "colour", "cluster")]
+
+
+def rgb_of(colour: str) -> tuple[int, int, int]:
+    """Return "#rrggbb" as three whole numbers 0-255; grey for anything else.
+
+    >>> rgb_of("#ff8000"), rgb_of("orange")
+    ((255, 128, 0), (128, 128, 128))
+    """
+    try:
+        red, green, blue = bytes.fromhex(colour.removeprefix("#"))
+    except ValueError:
+        return (128, 128, 128)
+    return red, green, blue
+
+
+def membership_panels(segment: xr.Dataset) -> list[MapPanel]:
+    """Return one panel a cluster: memberships on the fixed scale 0 to 1."""
+    used = used_pixels(segment)
+    columns = [along(segment, name, "cluster") for name in ("cluster", "share", "elements", "contrast")]
+    panels = []
+    for index, (name, share, elements, contrast) in enumerate(zip(*columns, strict=True)):
+        image = np.where(used, segment.membership.values[index], np.nan)
+        lines = tuple(line for line in (elements, contrast and f"against the mean: {contrast}") if line)
+        heading = percent(float(share)) if share else ""
+        colour = "#{:02x}{:02x}{:02x}".format(*cluster_colours(segment)[index])
+        panels.append(MapPanel(name, image, colour=colour, heading=heading, lines=lines))
+    return panels
+
+
+def label_panel(segment: xr.Dataset) -> MapPanel:
+    """Return the map of the strongest cluster in the clusters' colours; pixels left out are sand."""
+    colours = [*cluster_colours(segment), LEFT_OUT]
+    labels = segment.labels.values.astype(int)
+    labels = np.where((labels < 0) | (labels >= len(colours)), len(colours) - 1, labels)
+    return MapPanel("Strongest cluster", np.array(colours, np.uint8)[labels], ends=None, heading="in each pixel")
+
+
+def confidence_panels(segment: xr.Dataset) -> list[MapPanel]:
+    """Return the maps that say where the clustering is sure of itself: ambiguity and, when it is on, noise."""
+    used, panels = used_pixels(segment), []
+    if "entropy" in segment:
+        image = np.where(used, segment.entropy.values, np.nan)
+        panels.append(MapPanel("Ambiguity", image, ends=("one cluster", "all alike")))
+    if "noise" in segment:
+        image = np.where(used, segment.noise.values, np.nan)
+        panels.append(MapPanel("Noise cluster", image, ends=("explained", "by no cluster")))
+    return panels
+
+
+def anomaly_panel(segment: xr.Dataset) -> MapPanel:
+    """Return the map of the distance to the nearest cluster, white at twice the scan's 99 % quantile."""
+    image = np.where(used_pixels(segment), segment.anomaly.values, np.nan)
+    return MapPanel(
+        "Anomaly", image, high=ODD_WHITE, ends=("0", "2 or more"), lines=("1 is the limit of 99 % of the scan",)
+    )
+
+
+def proposal_panels(segment: xr.Dataset) -> list[MapPanel]:
+    """Return one panel a proposal, the join of clusters on the fixed scale 0 to 1; may be empty."""
+    if "composite" not in segment or not segment.sizes.get("proposal"):
+        return []
+    used = used_pixels(segment)
+    names, members, signatures = (along(segment, name, "proposal") for name in ("proposal", "members", "signature"))
+    return [
+        MapPanel(name, np.where(used, image, np.nan), heading=signature, lines=(joined,) if joined else ())
+        for name, joined, signature, image in zip(names, members, signatures, segment.composite.values, strict=True)
+    ]
+
+
+def element_panels(elements: xr.Dataset) -> list[MapPanel]:
+    """Return one panel a line: net counts, black and white at the percentiles `CLIP`, never below 0 counts."""
+    return [element_panel(elements.isel(line=index)) for index in range(elements.sizes["line"])]
+
+
+def element_panel(line: xr.Dataset) -> MapPanel:
+    """Return the panel of one line; its caption says the clip, the uncertainty and how much lies above the limit."""
+    image, name = line.intensity.values, text(line.line.values)
+    present = image[np.isfinite(image)]
+    if not present.size:
+        return MapPanel(name, image, ends=None, lines=("no values",))
+    low, high = (max(0.0, float(level)) for level in np.percentile(present, CLIP))
+    high = high if high > low else low + 1
+    notes = []
+    if "uncertainty" in line and np.isfinite(line.uncertainty.values).any():
+        notes.append(f"typical uncertainty ± {number(float(np.nanmedian(line.uncertainty.values)))} counts")
+    if "detection_limit" in line:
+        notes.append(detection_note(image, line.detection_limit.values))
+    ends = (number(low), f"{number(high)} counts")
+    return MapPanel(name, image, low=low, high=high, ends=ends, lines=tuple(notes))
+
+
+def detection_note(image: np.ndarray, limit: np.ndarray) -> str:
+    """Say which share of the pixels lies above the detection limit [counts]."""
+    measured = np.isfinite(image) & np.isfinite(limit)
+    if not measured.any():
+        return "detection limit not known"
+    above = float(np.mean(image[measured] > limit[measured]))
+    return f"{percent(above)} of pixels above the detection limit ({number(float(np.median(limit[measured])))} counts)"
+
+
+def overlap_warnings(elements: xr.Dataset) -> tuple[str, ...]:
+    """Return the overlap warnings of an element result as plain sentences."""
+    stored = elements.attrs.get("warnings", "[]")
+    found = json.loads(stored) if isinstance(stored, str) else stored
+    return tuple(str(warning) for warning in found)

@@ -1,0 +1,182 @@
+"""The sections of the page: what each template is given."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import xarray as xr
+
+from velatura.report import findings, panels
+from velatura.report.content import ReportContent
+from velatura.report.drawing import as_svg
+from velatura.report.spectrum_figures import calibration_residuals, cluster_spectrum, proposal_spectrum, scan_spectra
+from velatura.report.views import MapView, longest_side, picture_source, record_rows, view_map
+
+GLANCE_SIDE = 420  # pixels of the small maps beside the findings
+
+
+@dataclass(frozen=True)
+class ProposalView:
+    """One proposed join of clusters, in words."""
+
+    map: MapView
+    members: str
+    several: bool
+    signature: str
+    hidden: bool
+    significance: str
+    coherence: str
+
+
+def encode(
+    shown: Sequence[panels.MapPanel], kind: str, *, longest: int, content: ReportContent, plots: Sequence[str] = ()
+) -> list[MapView]:
+    """Encode panels of one kind, each with its plot where there is one."""
+    drawn = [*plots, *[""] * (len(shown) - len(plots))]
+    return [
+        view_map(panel, f"{kind}-{index}", longest=longest, pitch=content.pitch, plot=plot)
+        for index, (panel, plot) in enumerate(zip(shown, drawn, strict=True))
+    ]
+
+
+def side(content: ReportContent, image: xr.DataArray) -> int:
+    """Return the longest side [pixels] of each map on the page, so that all maps of the content fit its budget."""
+    elements, segment = content.elements, content.segment
+    count = 0 if elements is None else elements.sizes["line"]
+    count += 0 if segment is None else segment.sizes["cluster"] + segment.sizes.get("proposal", 0) + 4
+    return longest_side(image.shape[-2:], count)
+
+
+def glance(content: ReportContent) -> dict[str, Any]:
+    """Return the findings in sentences, each with its kind, and the small maps that show them."""
+    rows, maps, segment = [], [], content.segment
+    if segment is not None:
+        rows += [("Materials", findings.materials_finding(segment)), ("Hidden", findings.hidden_finding(segment))]
+        maps.append(panels.label_panel(segment))
+        if hidden := findings.hidden_proposals(segment):
+            best = panels.proposal_panels(segment)[hidden[0]]
+            maps.append(replace(best, name=f"Possibly hidden: {best.name}"))
+        if "anomaly" in segment:
+            spots = findings.anomalous_spots(segment, most=1)
+            rows.append(("Anomalies", findings.anomaly_finding(spots)))
+    if content.elements is not None:
+        rows.append(("Elements", " ".join(findings.element_findings(content.elements))))
+    return {"rows": rows, "maps": encode(maps, "glance", longest=GLANCE_SIDE, content=content)}
+
+
+def segmentation(content: ReportContent) -> dict[str, Any] | None:
+    """Return the views of the segmentation: labels, clusters with spectra, confidence, anomalies."""
+    segment = content.segment
+    if segment is None:
+        return None
+    longest = side(content, segment.labels)
+    plots = [
+        as_svg(cluster_spectrum(segment, index, elements=content.elements), name=f"c{index}")
+        for index in range(segment.sizes["cluster"])
+    ]
+    anomaly = [panels.anomaly_panel(segment)] if "anomaly" in segment else []
+    return {
+        "labels": encode([panels.label_panel(segment)], "labels", longest=longest, content=content)[0],
+        "legend": legend(segment),
+        "clusters": encode(panels.membership_panels(segment), "cluster", longest=longest, content=content, plots=plots),
+        "confidence": encode(panels.confidence_panels(segment), "confidence", longest=longest, content=content),
+        "anomaly": encode(anomaly, "anomaly", longest=longest, content=content),
+        "spots": findings.anomalous_spots(segment) if anomaly else [],
+    }
+
+
+def legend(segment: xr.Dataset) -> list[dict[str, str | None]]:
+    """Return the rows of the clusters' table: name, colour, share, elements, contrast."""
+    elements, contrast = (panels.along(segment, name, "cluster") for name in ("elements", "contrast"))
+    return [
+        {"name": panel.name, "colour": panel.colour, "share": panel.heading, "elements": held, "contrast": against}
+        for panel, held, against in zip(panels.membership_panels(segment), elements, contrast, strict=True)
+    ]
+
+
+def composites(content: ReportContent) -> list[ProposalView] | None:
+    """Return the proposals best first; an empty list where none was made, None where composites were not asked for."""
+    segment = content.segment
+    if segment is None or "composite" not in segment:
+        return None
+    shown = [replace(panel, lines=()) for panel in panels.proposal_panels(segment)]
+    plots = [
+        as_svg(proposal_spectrum(segment, index, elements=content.elements), name=f"p{index}")
+        for index in range(len(shown))
+    ]
+    views = encode(shown, "proposal", longest=side(content, segment.labels), content=content, plots=plots)
+    members, signature, significance, coherence = (
+        panels.along(segment, name, "proposal") for name in ("members", "signature", "significance", "coherence")
+    )
+    hidden = findings.hidden_proposals(segment)
+    return [
+        ProposalView(
+            map=view,
+            members=findings.spoken_join(members[index]),
+            several="+" in members[index],
+            signature=signature[index],
+            hidden=index in hidden,
+            significance=short_number(significance[index]),
+            coherence=short_number(coherence[index]),
+        )
+        for index, view in enumerate(views)
+    ]
+
+
+def short_number(value: str) -> str:
+    """Return the text of a number with few digits; empty stays empty."""
+    return panels.number(float(value)) if value else ""
+
+
+def element_maps(content: ReportContent) -> dict[str, Any] | None:
+    """Return the views of the element maps, their warnings and the spectra of the whole scan."""
+    elements = content.elements
+    if elements is None:
+        return None
+    longest = side(content, elements.intensity)
+    return {
+        "maps": encode(panels.element_panels(elements), "line", longest=longest, content=content),
+        "warnings": panels.overlap_warnings(elements),
+        "method": str(elements.attrs.get("method", "")),
+        "clip": panels.CLIP,
+        "spectra": as_svg(scan_spectra(elements), name="scan") if "sum_spectrum" in elements else "",
+    }
+
+
+def residuals(content: ReportContent) -> str:
+    """Return the plot of the calibration's residuals; empty where no line was checked."""
+    calibration = content.calibration
+    return as_svg(calibration_residuals(calibration), name="cal") if calibration and calibration.lines else ""
+
+
+def truth_beside_found(content: ReportContent) -> dict[str, Any] | None:
+    """Return the truth of a simulated painting beside what was found."""
+    truth, segment = content.truth, content.segment
+    if truth is None:
+        return None
+    shown = [] if segment is None else [*panels.membership_panels(segment), *panels.proposal_panels(segment)]
+    found = {panel.name: panel for panel in shown}
+    pairs = []
+    for index, passage in enumerate(truth.passages):
+        pair = [panels.MapPanel(passage.name, passage.truth, heading="truth")]
+        if passage.found in found:
+            lines = (passage.score,) if passage.score else ()
+            pair.append(replace(found[passage.found], heading="found", lines=lines))
+        pairs.append(encode(pair, f"truth-{index}", longest=GLANCE_SIDE, content=content))
+    return {
+        "visible": picture_source(truth.visible),
+        "hidden": picture_source(truth.hidden),
+        "pairs": pairs,
+        "scores": truth.scores,
+    }
+
+
+def parameters(content: ReportContent) -> list[tuple[str, list[tuple[str, str]]]]:
+    """Return the attributes of the results as tables (title, rows)."""
+    results: dict[str, xr.Dataset | None] = {"Element maps": content.elements, "Segmentation": content.segment}
+    tables = []
+    for title, result in results.items():
+        if result is not None:
+            attributes = {str(name): value for name, value in result.attrs.items() if name != "warnings"}
+            tables.append((title, record_rows(attributes)))
+    return [(title, rows) for title, rows in tables if rows]

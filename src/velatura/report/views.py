@@ -1,0 +1,108 @@
+"""From panels and figures to what the page's templates place: encoded pictures, bars in per cent, texts."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from velatura.report.map_figures import averaging_note, displayed
+from velatura.report.panels import MapPanel
+from velatura.report.raster import block_factor, data_uri, png_bytes, scale_bar
+
+PIXEL_BUDGET = 4.5e6
+"""Pixels of all maps on one page; a grey pixel takes about one byte."""
+LONGEST = 1000
+"""Pixels of the longer side of one map on the page, at most."""
+
+
+@dataclass(frozen=True)
+class MapView:
+    """One map, ready to be placed."""
+
+    anchor: str
+    panel: MapPanel
+    source: str
+    """The picture itself, as a data address."""
+    width: int
+    height: int
+    """In pixels of the scan, whole blocks."""
+    bar_percent: float
+    """Length of the scale bar over the map's width."""
+    bar_label: str
+    note: str = ""
+    """How the map was made smaller."""
+    plot: str = ""
+    """An SVG beside or below the map."""
+
+
+def longest_side(shape: tuple[int, ...], maps: int) -> int:
+    """Return the longest side [pixels] that keeps `maps` maps of one shape within the page's budget."""
+    height, width = shape[:2]
+    shrink = (PIXEL_BUDGET / max(1, maps) / (height * width)) ** 0.5
+    return max(1, min(LONGEST, int(max(height, width) * shrink)))
+
+
+def view_map(panel: MapPanel, anchor: str, *, longest: int, pitch: float | None, plot: str = "") -> MapView:
+    """Encode one panel at no more than about `longest` pixels a side."""
+    factor = block_factor(panel.image.shape, longest)
+    rgb = displayed(panel, longest)
+    width, height = rgb.shape[1] * factor, rgb.shape[0] * factor
+    bar = scale_bar(panel.image.shape[1], pitch)
+    return MapView(
+        anchor=anchor,
+        panel=panel,
+        source=data_uri(png_bytes(rgb)),
+        width=width,
+        height=height,
+        bar_percent=100 * bar.pixels / width,
+        bar_label=bar.label,
+        note=averaging_note(panel.image.shape, longest),
+        plot=plot,
+    )
+
+
+def picture_source(rgb: np.ndarray, longest: int = LONGEST) -> str:
+    """Encode a colour picture, float [y, x, 3] of 0 to 1, as a data address."""
+    image = np.rint(255 * np.clip(np.nan_to_num(rgb), 0, 1)).astype(np.uint8)
+    factor = block_factor(image.shape, longest)
+    return data_uri(png_bytes(image[::factor, ::factor]))
+
+
+def record_rows(record: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
+    """Flatten a record to rows (name, value); nested records become "outer: inner"; JSON texts are opened.
+
+    >>> record_rows({"seed": 0, "parameters": '{"clusters": 10}'})
+    [('seed', '0'), ('parameters: clusters', '10')]
+    """
+    rows = []
+    for key, value in record.items():
+        name, value = f"{prefix}{key}", opened(value)
+        if isinstance(value, Mapping):
+            rows += record_rows(value, f"{name}: ")
+        elif isinstance(value, str) or not isinstance(value, Sequence | np.ndarray):
+            rows.append((name, spelt(value)))
+        else:
+            rows.append((name, ", ".join(spelt(item) for item in value)))
+    return rows
+
+
+def opened(value: Any) -> Any:
+    """Return the object behind a JSON text that holds an object or a list; anything else as it is."""
+    import json
+
+    if isinstance(value, str) and value[:1] in "{[":
+        try:
+            return json.loads(value)
+        except json.JSONDecodeError:
+            return value
+    return value
+
+
+def spelt(value: Any) -> str:
+    """Return a value of a record as text: numbers short, None as a dash."""
+    if value is None:
+        return "–"
+    if isinstance(value, bool | np.bool_):
+        return "yes" if value else "no"
+    return f"{value:.6g}" if isinstance(value, float | np.floating) else str(value)
