@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from velatura.base.axis import channel_edges
 from velatura.base.errors import InputError
-from velatura.reduce.bins import bins_at, channel_edges, make_bins, rebin
+from velatura.reduce.bins import bins_at, make_bins, rebin
 
 
 @given(st.integers(30, 300), st.floats(0.005, 0.04), st.floats(-0.5, 0.2), st.floats(0.01, 0.2), st.integers(0, 99))

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from velatura.base.axis import channel_edges
 from velatura.base.errors import InputError
 
 SNAP = 0.01  # channels; an edge this close to a channel's border is taken to lie on it
@@ -22,12 +23,6 @@ class Bins:
     def centres(self) -> np.ndarray:
         """Middle of each bin [keV], float64 [bin]."""
         return (self.edges[1:] + self.edges[:-1]) / 2
-
-
-def channel_edges(energy: np.ndarray) -> np.ndarray:
-    """Return the borders of channels from their rising centres [keV]: [channel] -> [channel + 1]."""
-    middle = (energy[1:] + energy[:-1]) / 2
-    return np.concatenate([[2 * energy[0] - middle[0]], middle, [2 * energy[-1] - middle[-1]]])
 
 
 def make_bins(energy: np.ndarray, *, width: float = 0.08, window: tuple[float, float | None] = (0.5, None)) -> Bins:
