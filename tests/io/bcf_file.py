@@ -7,6 +7,7 @@ import struct
 import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
@@ -93,36 +94,44 @@ def write_bcf(path: Path, files: dict[str, tuple[int, Iterable[bytes]]], *, chun
 
     Tables of chunks that need several chunks are chained backwards, so that the order on disk is not the logical one.
     """
-    usable, entries, at = chunk_size - 32, [("EDSDatabase", 0, -1, True)], 1
+    usable = chunk_size - 32
+    each = usable // 512  # entries of the tree do not cross chunks
+    tree_chunks = -(-(len(files) + 1) // each)
+    entries, at = [_entry("EDSDatabase", -1, 0)], 1 + tree_chunks
     with path.open("wb") as out:
-        out.write(bytes(0x118 + chunk_size))  # chunk 0 holds the header
+        out.write(bytes(0x118 + chunk_size * at))  # chunk 0 holds the head
         for name, (size, pieces) in files.items():
             count = -(-size // usable)
-            for chunk in _chunks(pieces, usable):
-                out.write(struct.pack("<I28x", 0xFFFFFFFF) + chunk)
             tables = max(1, -(-count * 4 // usable))
-            table = np.arange(at, at + count, dtype="<u4").tobytes()
+            table = np.arange(at + tables, at + tables + count, dtype="<u4").tobytes()
             for k in reversed(range(tables)):
-                after = 0xFFFFFFFF if k == tables - 1 else at + count + tables - 2 - k
-                out.write(struct.pack("<I28x", after) + table[k * usable : (k + 1) * usable].ljust(usable, b"\0"))
-            at += count + tables
-            entries.append((name, size, at - 1, False))
-        tree = b"".join(
-            struct.pack(
-                "<iQQQQIi176s?3s256s32s", where, size, 0, 0, 0, 0, 0 if k else -1, b"", folder, b"", name.encode(), b""
-            )
-            for k, (name, size, where, folder) in enumerate(entries)
-        )
-        pieces = [tree[k : k + usable] for k in range(0, len(tree), usable)]
-        for k, piece in enumerate(pieces):
-            after = at + k + 1 if k + 1 < len(pieces) else 0xFFFFFFFF
-            out.write(struct.pack("<I28x", after) + piece.ljust(usable, b"\0"))
+                after = at + tables - 2 - k if k + 1 < tables else 0xFFFFFFFF
+                _write_chunk(out, table[k * usable : (k + 1) * usable], usable, after)
+            for chunk in _chunks(pieces, usable):
+                _write_chunk(out, chunk, usable)
+            entries.append(_entry(name, at + tables - 1, size))
+            at += tables + count
+        out.seek(0x118 + chunk_size)
+        for k in range(tree_chunks):
+            after = k + 2 if k + 1 < tree_chunks else 0xFFFFFFFF
+            _write_chunk(out, b"".join(entries[k * each : (k + 1) * each]), usable, after)
         out.seek(0)
         out.write(b"AAMVHFSS")
         out.seek(0x124)
         out.write(struct.pack("<fI", 2.6, chunk_size))
         out.seek(0x140)
-        out.write(struct.pack("<III", at, len(entries), at + len(pieces)))
+        out.write(struct.pack("<III", 1, len(entries), at))
+
+
+def _entry(name: str, table: int, size: int) -> bytes:
+    """One line of the tree; a folder has no table."""
+    parent = 0 if table >= 0 else -1
+    numbers = (table, size, 0, 0, 0, 0, parent)
+    return struct.pack("<iQQQQIi176s?3s256s32s", *numbers, b"", table < 0, b"", name.encode(), b"")
+
+
+def _write_chunk(out: BinaryIO, payload: bytes, usable: int, after: int = 0xFFFFFFFF) -> None:
+    out.write(struct.pack("<I28x", after) + payload.ljust(usable, b"\0"))
 
 
 def _chunks(pieces: Iterable[bytes], usable: int) -> Iterator[bytes]:

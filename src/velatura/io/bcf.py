@@ -24,7 +24,7 @@ from velatura.io.row_source import RowSource, SummedRows, narrowest
 FIRST_ROW = 0x1A0
 WINDOW = 2**23  # bytes of a stream looked at together
 ROW_LIMIT = 2**28  # bytes of one row; more is damage
-PIXEL_LIMIT = 2**28
+SIDE_LIMIT = 2**16  # rows, or pixels in a row; more is damage
 
 
 def sniff(path: Path, head: bytes) -> bool:
@@ -47,7 +47,10 @@ def open_scan(path: Path, options: ReadOptions) -> xr.Dataset:
     chosen = _choose(path, streams, options.detector)
     headers = [read_spectrum_header(text, number) for number in chosen]
     _agree(path, chosen, headers)
-    maps = [index_stream(files[f"SpectrumData{number}"], headers[0].channels) for number in chosen]
+    maps = [
+        index_stream(files[f"SpectrumData{n}"], headers[0].channels, allow_truncated=options.allow_truncated)
+        for n in chosen
+    ]
     if len({(one.height, one.width) for one in maps}) > 1:
         raise InputError(f"{path.name}: its streams differ in size. Give --detector {chosen[0]} to read one")
     channels = max(one.channels for one in maps)
@@ -94,24 +97,30 @@ class StreamMap:
     valid: np.ndarray
     """bool [y, x], True for the pixels that are stored"""
     starts: np.ndarray
-    """int64 [height + 1], byte at which each row begins; rows that are not there begin at the end"""
+    """int64 [height + 1], byte at which each row begins; rows that are not there begin where the last one ends"""
 
 
-def index_stream(file: StoredFile | InflatedFile, channels: int) -> StreamMap:
-    """Walk once over a stream of at least `channels` channels. Raises FileFormatError when it is damaged."""
+def index_stream(file: StoredFile | InflatedFile, channels: int, *, allow_truncated: bool = False) -> StreamMap:
+    """Walk once over a stream of at least `channels` channels. Raises FileFormatError when it is damaged.
+
+    allow_truncated: rows that are not wholly there are left out instead.
+    """
     if file.size < FIRST_ROW:
         raise FileFormatError(
             f"{file.path.name}: a stream of {file.size} bytes has no rows; the scan is empty or cut short"
         )
     height, width = struct.unpack("<ii", file.read(0, 8))
-    if min(height, width) < 1 or height * width > PIXEL_LIMIT:
+    plausible = 8 * file.size + 2**16  # pixels: a stored one takes 22 bytes, and few scans are nearly empty
+    if min(height, width) < 1 or max(height, width) > SIDE_LIMIT or height * width > plausible:
         raise FileFormatError(
             f"{file.path.name}: a scan of {height} x {width} pixels is not plausible; the stream is damaged"
         )
     valid, largest = np.zeros((height, width), bool), 0
-    starts = np.full(height + 1, file.size, np.int64)
-    for block in row_blocks(file, (FIRST_ROW, file.size), rows=height, width=width):
+    starts = np.full(height + 1, FIRST_ROW, np.int64)
+    span = (FIRST_ROW, file.present if allow_truncated else file.size)
+    for block in row_blocks(file, span, rows=height, width=width, allow_truncated=allow_truncated):
         starts[block.first : block.first + len(block.starts)] = block.starts
+        starts[block.first + len(block.starts) :] = block.stop
         y, x = block.y, block.pixels.heads["x"]
         if np.any(x >= width) or len(np.unique(y * width + x)) < len(x):
             raise FileFormatError(
@@ -150,15 +159,20 @@ class RowBlock:
     """number of the first row, from where the reading began"""
     starts: list[int]
     """byte of the stream at which each row begins"""
+    stop: int
+    """byte behind the last of them"""
     y: np.ndarray
     """row number of every pixel, as `first`"""
     pixels: Pixels
 
 
-def row_blocks(file: StoredFile | InflatedFile, span: tuple[int, int], *, rows: int, width: int) -> Iterator[RowBlock]:
+def row_blocks(
+    file: StoredFile | InflatedFile, span: tuple[int, int], *, rows: int, width: int, allow_truncated: bool = False
+) -> Iterator[RowBlock]:
     """Read at most `rows` rows between two bytes of a stream, as many at once as fit WINDOW bytes.
 
-    A stream that ends after a whole row gives fewer rows: the scan was stopped. Raises FileFormatError within a row.
+    A stream that ends after a whole row gives fewer rows: the scan was stopped. One that ends within a row raises
+    FileFormatError, or gives fewer rows with `allow_truncated`.
     """
     (at, stop), done, window = span, 0, WINDOW
     while at < stop and done < rows:
@@ -178,11 +192,14 @@ def row_blocks(file: StoredFile | InflatedFile, span: tuple[int, int], *, rows: 
         if starts:
             block = np.frombuffer(data[:local] + bytes(PADDING), np.uint8)
             y = np.repeat(np.arange(done, done + len(starts)), stored)
-            yield RowBlock(done, starts, y, Pixels(block, np.array(positions, np.int64)))
+            yield RowBlock(done, starts, at + local, y, Pixels(block, np.array(positions, np.int64)))
             at, done, window = at + local, done + len(starts), WINDOW
+        elif at + len(data) == stop and allow_truncated:
+            return
         elif at + len(data) == stop or window > ROW_LIMIT:
             raise FileFormatError(
-                f"{file.path.name} ends within row {done} of {rows}: it is cut short. Copy it again from the scanner"
+                f"{file.path.name} ends within row {done} of {rows}. Copy it again, "
+                "or give --allow-truncated to read the whole rows"
             )
         else:
             window *= 2

@@ -3,7 +3,7 @@
 Layout (little endian). At 0x124 float32 version, uint32 chunk size; at 0x140 uint32 first chunk of the tree, items.
 Chunk n begins at 0x118 + n * chunk size with 32 bytes of its own; the first uint32 is the next chunk of a chain.
 The tree is a chain of chunks with whole 512-byte entries; the table of a file is a chain of chunk numbers.
-A compressed file begins with `AACS`; before each of its blocks stand 16 bytes (packed size, size, checksum, next block).
+A compressed file begins with `AACS`; before each block stand 16 bytes (packed size, size, checksum, next block).
 """
 
 import struct
@@ -26,6 +26,13 @@ class StoredFile:
     def __init__(self, path: Path, chunk_size: int, chunks: np.ndarray, size: int) -> None:
         self.path, self.chunk_size, self.chunks, self.size = path, chunk_size, chunks, size
 
+    @property
+    def present(self) -> int:
+        """Bytes that can be read: all of them, unless the container is cut short."""
+        ends = FIRST_CHUNK + (self.chunks.astype(np.int64) + 1) * self.chunk_size
+        missing = np.flatnonzero(ends > self.path.stat().st_size)
+        return min(self.size, int(missing[0]) * (self.chunk_size - CHUNK_HEAD)) if len(missing) else self.size
+
     def read(self, start: int, stop: int) -> bytes:
         """Return the bytes start to stop; chunks that lie side by side are read at once."""
         usable = self.chunk_size - CHUNK_HEAD
@@ -38,7 +45,7 @@ class StoredFile:
         if len(data) != stop - start:
             raise FileFormatError(
                 f"{self.path.name} is cut short: {stop - start} bytes of a file inside it were asked, "
-                f"{len(data)} are there. Copy it again from the scanner"
+                f"{len(data)} are there. Copy it again, or give --allow-truncated to read the whole rows"
             )
         return data
 
@@ -60,7 +67,7 @@ class InflatedFile:
                 f"{self.path.name}: damaged list of {blocks} compressed blocks. Copy it again from the scanner"
             )
         self._starts, self._edges = starts, np.cumsum([0, *sizes])
-        self.size = int(self._edges[-1])
+        self.size = self.present = int(self._edges[-1])
 
     def read(self, start: int, stop: int) -> bytes:
         """Return the bytes start to stop; only the blocks that hold them are unpacked."""
@@ -138,6 +145,6 @@ def _payload(file: BinaryIO, first: int, count: int, chunk_size: int) -> bytes:
     """What `count` neighbouring chunks hold, less their own 32 bytes; short at the end of the file."""
     file.seek(FIRST_CHUNK + first * chunk_size)
     data = file.read(count * chunk_size)
-    whole = len(data) // chunk_size
-    body = np.frombuffer(data, np.uint8, whole * chunk_size).reshape(whole, chunk_size)[:, CHUNK_HEAD:].tobytes()
-    return body + data[whole * chunk_size + CHUNK_HEAD :]
+    whole = len(data) // chunk_size * chunk_size
+    body = np.frombuffer(data[:whole], np.uint8).reshape(-1, chunk_size)[:, CHUNK_HEAD:]
+    return body.tobytes() + data[whole + CHUNK_HEAD :]

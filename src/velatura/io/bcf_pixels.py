@@ -30,7 +30,7 @@ HEAD = np.dtype(
         ("bytes", "<u4"),
     ]
 )
-PADDING = 16  # zeros behind a block, so that reading whole words never leaves it
+PADDING = 32  # zeros behind a block, so that reading whole heads and words never leaves it
 BATCH = 2**21  # bytes of stream decoded together; temporary arrays take some fifty times as much
 VALUE = {2: "<u1", 4: "<u2", 8: "<u4"}  # item -> type of one value
 _COUNT = struct.Struct("<i").unpack_from
@@ -142,15 +142,15 @@ class Pixels:
             if kind not in (1, 2, 4, 8):
                 raise FileFormatError(f"an instruction of {kind} bytes an item: the stream is damaged")
             own = item == kind
-            base = sum(self.data[at[own] + byte].astype(np.int64) << 8 * byte for byte in range(kind))
-            if np.any(base >> 32):
+            base = sliding_window_view(self.data, kind)[at[own]].view(f"<u{kind}")[:, 0]
+            if np.any(base > 2**32):
                 raise FileFormatError("a count above 32 bits: the stream is damaged")
             found[kind] = {
                 "pixel": pixel[own],
                 "channel": channel[own],
                 "n": n[own],
                 "at": at[own] + kind,
-                "base": base,
+                "base": base.astype(np.int64),
             }
         return found
 
