@@ -20,6 +20,7 @@ from numpy.typing import DTypeLike
 from velatura.base.errors import CalibrationError, InputError
 
 DIMS = ("y", "x", "energy")
+ACQUISITION = ("anode", "tube_voltage", "incidence_angle", "take_off_angle", "pitch", "instrument", "calibration")
 BAND_BYTES = 64 * 2**20  # counts held at once by one reader; several bands are alive when reading ahead
 
 
@@ -68,7 +69,7 @@ def energy_axis(channels: int, *, zero: float, gain: float, quadratic: float = 0
     if not np.all(np.isfinite(axis)) or gain <= 0 or np.any(np.diff(axis) <= 0):
         raise CalibrationError(
             f"energy must rise with the channel; found zero {zero} keV, gain {gain} keV/channel, "
-            f"quadratic {quadratic}. Give two points, e.g. --calibrate 640=6.404,1055=10.551"
+            f"quadratic {quadratic}. Give two points, e.g. --calibration 640=6.404,1055=10.551"
         )
     return axis
 
@@ -93,12 +94,12 @@ def whole_counts(counts: np.ndarray, scale: float = 1.0, *, dtype: DTypeLike | N
         raise InputError(
             f"counts must not be negative; found {least:g}. Was a background subtracted? Read the raw file"
         )
-    most = whole.max(initial=0)
+    most = int(whole.max(initial=0))
     widths = [np.dtype(width) for width in ((np.uint8, np.uint16, np.uint32) if dtype is None else (dtype,))]
     for width in widths:
         if most < 2 ** (8 * width.itemsize):
             return whole.astype(width)
-    raise InputError(f"counts must fit {8 * widths[-1].itemsize} bits; found {most:g}. Is the data type right?")
+    raise InputError(f"counts must fit {8 * widths[-1].itemsize} bits; found {most}. Is the data type right?")
 
 
 def _rounded(counts: np.ndarray, scale: float) -> np.ndarray:

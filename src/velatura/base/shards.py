@@ -142,8 +142,8 @@ class ShardedCounts:
     def __getitem__(self, index: Any) -> np.ndarray:
         """Read and decode one part."""
         try:
-            return self._array[index]
+            return np.asarray(self._array[index])
         except Exception:  # whatever stops the fast codecs: the plain ones decide
             import zarr
 
-            return zarr.open_array(self.folder, mode="r")[index]
+            return np.asarray(zarr.open_array(self.folder, mode="r")[index])

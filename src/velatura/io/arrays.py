@@ -66,8 +66,8 @@ def spectra_of(members: Mapping[str, Stored], options: ReadOptions) -> list[str]
 def _may_be_spectra(stored: Stored, options: ReadOptions) -> bool:
     axes = (3, 4) if options.width is None else (2,)
     image = len(stored.shape) == 3 and stored.shape[-1] <= COLOURS
-    long = options.axes is not None or max(stored.shape, default=0) >= LEAST_CHANNELS
-    return len(stored.shape) in axes and stored.dtype.kind in "iuf" and long and not image
+    likely = options.axes is not None or (max(stored.shape, default=0) >= LEAST_CHANNELS and not image)
+    return len(stored.shape) in axes and stored.dtype.kind in "iuf" and likely
 
 
 def _cube(members: Mapping[str, Stored], names: list[str], options: ReadOptions) -> xr.Dataset:
@@ -78,7 +78,8 @@ def _cube(members: Mapping[str, Stored], names: list[str], options: ReadOptions)
         counts = lazy_counts(view, scale=options.scale)
         axis, notes[label] = hints.axis(label, number, view.shape[-1])
         detectors.append(Detector(label, counts, axis, hints.live_time(label, view.shape[:2])))
-    cube = one_cube(detectors, detector=options.detector, calibration=" + ".join(sorted(set(notes.values()))))
+    told = {"calibration": " + ".join(sorted(set(notes.values()))), **hints.acquisition()}
+    cube = one_cube(detectors, detector=options.detector, **told)
     valid = members.get("valid")
     if valid is not None and valid.shape == cube.valid.shape:
         cube["valid"] = (("y", "x"), valid.load().astype(bool))

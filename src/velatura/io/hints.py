@@ -1,10 +1,13 @@
 """What the small arrays of an .npz file tell about its spectra: calibration and live time, by their usual names."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+
+from velatura.base.cube import ACQUISITION
 
 ASSUMED = "assumed: 10 eV a channel from 0 keV"
 EV = 1e-3  # keV
@@ -36,9 +39,6 @@ class Hints:
 
     def axis(self, detector: str, number: int, channels: int) -> tuple[dict[str, float], str]:
         """Return zero, gain, quadratic [keV] as far as they are found, and a word on where they came from."""
-        energy = self.find("energy", detector)
-        if energy is not None and energy.shape == (channels,) and channels > 2:
-            return _polynomial(energy), "file: energy"
         terms, notes = {}, []
         for name, (term, factor) in TERMS.items():
             values = self.find(name, detector)
@@ -47,7 +47,20 @@ class Hints:
                 differs = values.size != self.detectors and np.ptp(values) > 0
                 terms[term] = float(own) * factor
                 notes.append(f"{name}{' (median of pixels that differ)' if differs else ''}")
-        return (terms, f"file: {', '.join(notes)}") if "gain" in terms else ({}, ASSUMED)
+        if "gain" in terms:
+            return terms, f"file: {', '.join(notes)}"
+        energy = self.find("energy", detector)
+        if energy is not None and energy.shape == (channels,) and channels > 2:
+            return _polynomial(energy), "file: energy"
+        return {}, ASSUMED
+
+    def acquisition(self) -> dict[str, str | float]:
+        """Return what our own export keeps of the acquisition: known names, text and numbers only."""
+        stored = self.arrays.get("acquisition")
+        if stored is None or stored.dtype.kind != "U" or stored.shape != ():
+            return {}
+        told = json.loads(str(stored.load()))
+        return {key: told[key] for key in ACQUISITION if isinstance(told.get(key), str | float | int)}
 
     def live_time(self, detector: str, shape: tuple[int, ...]) -> np.ndarray | None:
         """Return the live time [s] of each pixel where there is one."""

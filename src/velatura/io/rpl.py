@@ -155,7 +155,9 @@ def open_scan(path: Path, options: ReadOptions) -> xr.Dataset:
     counts = lazy_counts(source, scale=options.scale)
     valid = np.ones((layout.height, layout.width), bool)
     if missing := layout.height - rows:
-        empty = da.zeros((missing, layout.width, layout.depth), counts.dtype, chunks=(counts.chunks[0][0], -1, -1))
+        empty = da.zeros(
+            (missing, layout.width, layout.depth), dtype=counts.dtype, chunks=(counts.chunks[0][0], -1, -1)
+        )
         counts = da.concatenate([counts, empty])
         valid[rows:] = False
     return make_cube(counts, valid=valid, **acquisition(rpl))
