@@ -1,0 +1,1 @@
+"""Floor 2: spectra: energy calibration, repair, background, peaks, and the fit of lines."""
