@@ -13,13 +13,14 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
-from velatura.base.cube import lazy_counts, make_cube
+from velatura.base.cube import lazy_counts
 from velatura.base.errors import FileFormatError, InputError
 from velatura.io.bcf_container import MAGIC, InflatedFile, StoredFile, list_files
-from velatura.io.bcf_header import SpectrumHeader, read_live_time, read_spectrum_header
+from velatura.io.bcf_header import read_live_time, read_spectrum_header
 from velatura.io.bcf_pixels import PADDING, Pixels, walk_row
+from velatura.io.detectors import Detector, one_cube
 from velatura.io.options import ReadOptions
-from velatura.io.row_source import RowSource, SummedRows, narrowest
+from velatura.io.row_source import RowSource, narrowest
 
 FIRST_ROW = 0x1A0
 WINDOW = 2**23  # bytes of a stream looked at together
@@ -44,27 +45,28 @@ def open_scan(path: Path, options: ReadOptions) -> xr.Dataset:
             f"{path.name} holds no spectra (found {', '.join(files) or 'nothing'}). Save the map with its spectra"
         )
     text = files["HeaderData"].read(0, files["HeaderData"].size).decode("cp1252", "replace")
-    chosen = _choose(path, streams, options.detector)
-    headers = [read_spectrum_header(text, number) for number in chosen]
-    _agree(path, chosen, headers)
+    numbers = _choose(path, streams, options.detector)
+    headers = [read_spectrum_header(text, number) for number in numbers]
+    sources = [files[f"SpectrumData{number}"] for number in numbers]
     maps = [
-        index_stream(files[f"SpectrumData{n}"], headers[0].channels, allow_truncated=options.allow_truncated)
-        for n in chosen
+        index_stream(source, header.channels, allow_truncated=options.allow_truncated)
+        for source, header in zip(sources, headers, strict=True)
     ]
     if len({(one.height, one.width) for one in maps}) > 1:
-        raise InputError(f"{path.name}: its streams differ in size. Give --detector {chosen[0]} to read one")
+        raise InputError(f"{path.name}: its streams differ in size. Give --detector {numbers[0]} to read one")
     channels = max(one.channels for one in maps)
-    rows = [BcfRows(files[f"SpectrumData{n}"], one, channels) for n, one in zip(chosen, maps, strict=True)]
-    source = rows[0] if len(rows) == 1 else SummedRows(rows, narrowest(sum(one.largest for one in maps)))
-    return make_cube(
-        lazy_counts(source),
-        zero=headers[0].zero,
-        gain=headers[0].gain,
+    detectors = [
+        Detector(str(number), lazy_counts(BcfRows(source, one, channels)), {"zero": header.zero, "gain": header.gain})
+        for number, source, one, header in zip(numbers, sources, maps, headers, strict=True)
+    ]
+    cube = one_cube(
+        detectors,
         valid=np.logical_and.reduce([one.valid for one in maps]),
-        live_time=read_live_time(text, maps[0].height, maps[0].width),
-        calibration="file",
+        calibration="file: CalibAbs, CalibLin",
         **headers[0].acquisition,
     )
+    live_time = read_live_time(text, maps[0].height, maps[0].width)
+    return cube if live_time is None else cube.assign(live_time=(("y", "x"), live_time))
 
 
 def _choose(path: Path, streams: list[int], detector: str | None) -> list[int]:
@@ -75,14 +77,6 @@ def _choose(path: Path, streams: list[int], detector: str | None) -> list[int]:
             f"{path.name} has no detector {detector!r}; found {', '.join(map(str, streams))}. Give one of these"
         )
     return [int(detector)]
-
-
-def _agree(path: Path, chosen: list[int], headers: list[SpectrumHeader]) -> None:
-    if len({(header.zero, header.gain) for header in headers}) > 1:
-        axes = "; ".join(f"{n}: {h.zero:g} + {h.gain:g} keV" for n, h in zip(chosen, headers, strict=True))
-        raise InputError(
-            f"{path.name}: its detectors have calibrations of their own ({axes}). Give --detector to read one"
-        )
 
 
 @dataclass(frozen=True)

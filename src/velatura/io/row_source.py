@@ -1,6 +1,5 @@
 """Array-likes that hand out rows of a scan on demand: what `lazy_counts` wraps. Nothing is read before."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -36,20 +35,6 @@ class RowSource:
         if isinstance(key[0], slice):
             return band[(slice(None, None, key[0].step), *key[1:])]
         return band[(rows - first, *key[1:])]
-
-
-class SummedRows(RowSource):
-    """The sum of several sources of one shape: the detectors of a scan."""
-
-    def __init__(self, sources: Sequence[RowSource], dtype: np.dtype) -> None:
-        self.sources, self.dtype, self.shape = tuple(sources), np.dtype(dtype), sources[0].shape
-
-    def read_rows(self, first: int, last: int) -> np.ndarray:
-        """Sum of the rows of all sources; one of them is held at a time beside the sum."""
-        total = self.sources[0].read_rows(first, last).astype(self.dtype, copy=False)
-        for source in self.sources[1:]:
-            total += source.read_rows(first, last).astype(self.dtype, copy=False)
-        return total
 
 
 def narrowest(largest: int) -> np.dtype:
