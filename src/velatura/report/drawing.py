@@ -68,8 +68,9 @@ def new_figure(width: float, height: float) -> "Figure":
     return figure
 
 
-def place(figure: "Figure", left: float, bottom: float, width: float, height: float) -> "Axes":
-    """Add axes at a place given in points from the figure's lower left corner."""
+def place(figure: "Figure", box: tuple[float, float, float, float]) -> "Axes":
+    """Add axes in a box (left, bottom, width, height), in points from the figure's lower left corner."""
+    left, bottom, width, height = box
     across, up = figure.get_size_inches() * POINT
     axes = figure.add_axes((left / across, bottom / up, width / across, height / up))
     axes.set_facecolor("none")
@@ -100,6 +101,26 @@ def as_svg(figure: "Figure", *, name: str) -> str:
     svg = re.sub(r"(id=\"|url\(#|href=\"#)", rf"\g<1>{name}-", svg)
     svg = svg.replace("'DejaVu Sans'", "var(--sans)").replace(INK, "currentColor")
     return re.sub(r"(\d\.\d)\d+", r"\1", svg)
+
+
+def legible(colour: str) -> str:
+    """Return a colour "#rrggbb" made dark or light enough for a line on a white and on a dark page.
+
+    Its luminance (linear sRGB, Rec. 709) is brought into 0.12 to 0.3; colours inside stay as they are.
+    """
+    from matplotlib.colors import to_hex, to_rgb
+
+    rgb = [((part + 0.055) / 1.055) ** 2.4 if part > 0.04045 else part / 12.92 for part in to_rgb(colour)]
+    luminance = 0.2126 * rgb[0] + 0.7152 * rgb[1] + 0.0722 * rgb[2]
+    if 0.12 <= luminance <= 0.3:
+        return colour
+    if luminance > 0.3:
+        rgb = [part * 0.3 / luminance for part in rgb]
+    else:
+        white = (0.12 - luminance) / (1 - luminance)
+        rgb = [part + (1 - part) * white for part in rgb]
+    red, green, blue = (1.055 * part ** (1 / 2.4) - 0.055 if part > 0.0031308 else 12.92 * part for part in rgb)
+    return to_hex((red, green, blue))
 
 
 def count_label(value: float, _position: Any = None) -> str:

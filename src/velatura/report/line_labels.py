@@ -11,7 +11,7 @@ from velatura.report.drawing import INK, POINT, SOFT
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-LETTER_WIDTH = 9.5  # points that an upright line of text takes sideways
+LETTER_WIDTH = 10.5  # points that an upright line of text takes sideways
 STRIP = 16  # points between the spectrum and its labels, for the leaders
 
 

@@ -113,7 +113,7 @@ def draw_key(figure: "Figure", ends: tuple[str, str], *, right: float, middle: f
     across, up = figure.get_size_inches() * POINT
     high = figure.text(right / across, middle / up, ends[1], ha="right", va="center", size=7)
     end = high.get_window_extent().x0 * POINT / figure.dpi - 4
-    wedge = place(figure, end - KEY_WIDTH, middle - 3, KEY_WIDTH, 6)
+    wedge = place(figure, (end - KEY_WIDTH, middle - 3, KEY_WIDTH, 6))
     wedge.imshow(np.linspace(0, 1, 64)[None], cmap="gray", vmin=0, vmax=1, aspect="auto")
     wedge.set_xticks([])
     wedge.set_yticks([])
@@ -128,7 +128,7 @@ def draw_caption(figure: "Figure", panel: MapPanel, *, at: tuple[float, float], 
     across, up = figure.get_size_inches() * POINT
     left, base = at
     if panel.colour:
-        chip = place(figure, left, base - 0.5, 8, 8)
+        chip = place(figure, (left, base - 0.5, 8, 8))
         chip.set_axis_off()
         chip.add_patch(Rectangle((0, 0), 1, 1, facecolor=panel.colour, edgecolor=INK, linewidth=0.6))
         left += 12
@@ -150,7 +150,7 @@ def map_sheet(panels: Sequence[MapPanel], *, pitch: float | None = None) -> "Fig
     bar = scale_bar(panels[0].image.shape[1], pitch)
     for index, panel in enumerate(panels):
         left, bottom = layout.corner(index)
-        axes = place(figure, left, bottom, *layout.picture)
+        axes = place(figure, (left, bottom, *layout.picture))
         show(axes, panel)
         draw_bar(axes, bar)
         if panel.ends:

@@ -8,10 +8,21 @@ import numpy as np
 import xarray as xr
 
 from velatura.report.content import Calibration
-from velatura.report.drawing import INK, OCHRE, PRUSSIAN, SOFT, VERMILION, log_counts, new_figure, place, styled
+from velatura.report.drawing import (
+    INK,
+    OCHRE,
+    PRUSSIAN,
+    SOFT,
+    VERMILION,
+    legible,
+    log_counts,
+    new_figure,
+    place,
+    styled,
+)
 from velatura.report.line_labels import LineLabel, draw_labels
 from velatura.report.line_names import cluster_lines, mapped_lines, proposal_lines
-from velatura.report.panels import along, membership_panels
+from velatura.report.panels import cluster_colours, membership_panels
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -56,7 +67,7 @@ def spectrum_axes(figure: "Figure", box: tuple[float, float, float, float], *, y
 
     left, bottom, width, height = box
     top = LABEL_ROOM if labels else 10
-    axes = place(figure, left + LEFT, bottom + BOTTOM, width - LEFT - RIGHT, height - BOTTOM - top)
+    axes = place(figure, (left + LEFT, bottom + BOTTOM, width - LEFT - RIGHT, height - BOTTOM - top))
     axes.xaxis.set_major_locator(MaxNLocator(max(4, int(width // 60)), steps=[1, 2, 5, 10]))
     axes.tick_params(length=3, width=0.6)
     axes.set_xlabel("energy [keV]", labelpad=2)
@@ -114,7 +125,7 @@ def draw_mean(axes: "Axes", segment: xr.Dataset, index: int, *, labels: Sequence
         points(values)
         for values in (segment.energy.values, segment.mean_spectrum.values, segment.spectrum.values[index])
     )
-    colour = membership_colour(segment, index)
+    colour = line_colour(segment, index)
     least, most = count_window(mean, spectrum)
     axes.fill_between(energy, least, np.maximum(mean, least), color=SOFT, alpha=0.3, linewidth=0)
     if "spectrum_error" in segment:
@@ -127,9 +138,9 @@ def draw_mean(axes: "Axes", segment: xr.Dataset, index: int, *, labels: Sequence
     draw_labels(axes, labels)
 
 
-def membership_colour(segment: xr.Dataset, index: int) -> str:
-    """Return the colour of a cluster, Prussian blue where the result has none."""
-    return along(segment, "colour", "cluster")[index] or PRUSSIAN
+def line_colour(segment: xr.Dataset, index: int) -> str:
+    """Return a line's colour for a cluster."""
+    return legible("#{:02x}{:02x}{:02x}".format(*cluster_colours(segment)[index]))
 
 
 @styled

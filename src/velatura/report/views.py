@@ -16,6 +16,10 @@ LONGEST = 1000
 """Pixels of the longer side of one map on the page, at most."""
 
 
+MOST_VALUES = 12
+"""Values of one list in the record."""
+
+
 @dataclass(frozen=True)
 class MapView:
     """One map, ready to be placed."""
@@ -83,7 +87,8 @@ def record_rows(record: Mapping[str, Any], prefix: str = "") -> list[tuple[str, 
         elif isinstance(value, str) or not isinstance(value, Sequence | np.ndarray):
             rows.append((name, spelt(value)))
         else:
-            rows.append((name, ", ".join(spelt(item) for item in value)))
+            rest = f" … ({len(value)} values)" if len(value) > MOST_VALUES else ""
+            rows.append((name, ", ".join(spelt(item) for item in value[:MOST_VALUES]) + rest))
     return rows
 
 
