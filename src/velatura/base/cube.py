@@ -65,8 +65,9 @@ def make_cube(
 def energy_axis(channels: int, *, zero: float, gain: float, quadratic: float = 0.0) -> np.ndarray:
     """Return channel centres [keV], float64 [channel], after checking that they are finite and rise."""
     channel = np.arange(channels)
-    axis = zero + gain * channel + quadratic * channel**2
-    if not np.all(np.isfinite(axis)) or gain <= 0 or np.any(np.diff(axis) <= 0):
+    finite = np.all(np.isfinite([zero, gain, quadratic]))
+    axis = zero + gain * channel + quadratic * channel**2 if finite else np.zeros(channels)
+    if not finite or gain <= 0 or np.any(np.diff(axis) <= 0):
         raise CalibrationError(
             f"energy must rise with the channel; found zero {zero} keV, gain {gain} keV/channel, "
             f"quadratic {quadratic}. Give two points, e.g. --calibration 640=6.404,1055=10.551"
