@@ -200,7 +200,7 @@ def test_old_text_stays_until_the_new_one_is_whole(tmp_path: Path) -> None:
 
 
 KILLED = """
-import os, signal, sys, time, traceback
+import os, shutil, signal, sys, time, traceback
 from pathlib import Path
 import numpy as np, xarray as xr
 import zarr, zarrs
@@ -239,7 +239,10 @@ def child(work):
         os._exit(1)
     os._exit(0)
 
-for delay in np.random.default_rng(5).uniform(0.0, 0.5, 14):
+imports = np.linspace(0.0, 0.3, 7)
+for number, delay in enumerate([*imports, *np.random.default_rng(5).uniform(0.0, 0.4, 7)]):
+    if number < len(imports):
+        shutil.rmtree(path, ignore_errors=True)
     pid = child(write)
     time.sleep(delay)
     os.kill(pid, signal.SIGKILL)
@@ -256,6 +259,7 @@ def test_killed_at_any_moment_leaves_the_old_or_none_and_the_next_run_goes_on(tm
     run = subprocess.run([sys.executable, "-c", KILLED, str(path)], capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stderr
     states = run.stdout.split()
+    assert states[0] == "none"
     assert states[-2:] == ["written", "maps"]
     assert [entry.name for entry in tmp_path.iterdir()] == ["p.zarr"]
     assert len(list((path / "maps" / "segment").iterdir())) == 3  # two versions and the pointer
