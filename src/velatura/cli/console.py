@@ -3,10 +3,18 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import xarray as xr
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from rich.progress import Task as RichTask
-from rich.progress import ProgressColumn
 from rich.text import Text
 
 from velatura.base.progress import Progress as Listener
@@ -55,3 +63,17 @@ def say(text: str) -> None:
 def complain(text: str) -> None:
     """Print one message on the error stream."""
     ERR.print(f"velatura: {text}", markup=False)
+
+
+def say_segments(maps: xr.Dataset) -> None:
+    """Print one line a cluster and one a composite proposal."""
+    for name, share, elements, contrast in zip(
+        maps.cluster.values, maps.share.values, maps.elements.values, maps.contrast.values, strict=True
+    ):
+        say(f"{name:<5}{share:6.1%}  {elements}   ({contrast})")
+    if "proposal" not in maps.dims:
+        return
+    for name, members, signature, hidden in zip(
+        maps.proposal.values, maps.members.values, maps.signature.values, maps.hidden.values, strict=True
+    ):
+        say(f"{name:<5}{members:<16}{signature}{'   lies beneath the surface' if hidden else ''}")

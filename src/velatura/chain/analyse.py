@@ -1,0 +1,44 @@
+"""The main job: energy axis, elements and segmentation of a workspace, in this order, going on at the first missing."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import xarray as xr
+
+from velatura.base.progress import Progress, silent
+from velatura.base.workspace import Workspace, read_cube
+from velatura.chain.axis import axis_is_trusted, settle_axis
+from velatura.chain.steps import map_elements, map_segments
+from velatura.tasks.elements import Elements
+from velatura.tasks.segment import Segmentation
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """What an analysis does. The defaults suit a painting."""
+
+    calibration: str = "auto"
+    """Energy axis: auto (the file's, else found), file, find, or points channel=keV such as 640=6.404,1055=10.551."""
+    anode: str | None = None
+    """Anode of the tube, e.g. Rh, where the file does not say it."""
+    elements: Elements = field(default_factory=Elements)
+    segmentation: Segmentation = field(default_factory=Segmentation)
+    seed: int = 0
+    """Start of all chance; the same seed gives the same result."""
+
+
+def analyse(
+    workspace: Workspace,
+    plan: Analysis = Analysis(),
+    *,
+    mask: np.ndarray | None = None,
+    progress: Progress = silent,
+) -> xr.Dataset:
+    """Calibrate, map elements and segment; returns the result of `segment`. Steps that are done are not repeated.
+
+    Where no energy axis can be found the clusters are still made, on the nominal axis; elements are then left out.
+    """
+    settle_axis(workspace, plan.calibration, anode=plan.anode, progress=progress)
+    if axis_is_trusted(read_cube(workspace)):
+        map_elements(workspace, plan.elements, progress=progress)
+    return map_segments(workspace, plan.segmentation, seed=plan.seed, mask=mask, progress=progress)

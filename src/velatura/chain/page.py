@@ -1,0 +1,76 @@
+"""From a workspace to its report: gather what is there, write the page, its figures and its maps."""
+
+import json
+from pathlib import Path
+from typing import NamedTuple
+
+import xarray as xr
+
+from velatura.base.workspace import Workspace, list_maps, provenance, read_cube, read_maps
+from velatura.io.export import export_maps, write_spectra
+from velatura.report.content import Calibration, CalibrationLine, DemoTruth, ReportContent, cube_facts
+from velatura.report.figures import save_figures
+from velatura.report.page import write_report
+
+EXPORTED = ("elements", "segment")
+
+
+class ReportFiles(NamedTuple):
+    """Where a report lies."""
+
+    page: Path
+    figures: tuple[Path, ...]
+    maps: tuple[Path, ...]
+
+
+def report_folder(workspace: Workspace) -> Path:
+    """Return the folder beside the workspace where its report goes: NAME-report."""
+    return workspace.path.with_name(f"{workspace.path.stem}-report")
+
+
+def make_report(workspace: Workspace, folder: Path | None = None, *, truth: DemoTruth | None = None) -> ReportFiles:
+    """Write report.html, figures/*.png and maps/*/*.tif with spectra.csv into `folder`; older files are replaced."""
+    folder = report_folder(workspace) if folder is None else folder
+    for part in ("figures", "maps"):
+        (folder / part).mkdir(parents=True, exist_ok=True)
+    content = content_of(workspace, truth=truth)
+    maps: list[Path] = []
+    for name in EXPORTED:
+        if (result := getattr(content, name)) is not None:
+            target = folder / "maps" / name
+            target.mkdir(exist_ok=True)
+            maps += export_maps(target, result, kind="tiff", pitch=content.pitch)
+            write_spectra(target / "spectra.csv", result)
+    figures = save_figures(folder / "figures", content)
+    return ReportFiles(write_report(folder / "report.html", content), tuple(figures), tuple(maps))
+
+
+def content_of(workspace: Workspace, *, truth: DemoTruth | None = None) -> ReportContent:
+    """Return what the workspace holds as the report's content."""
+    cube = read_cube(workspace)
+    there = list_maps(workspace)
+    return ReportContent(
+        title=workspace.path.stem,
+        facts=cube_facts(cube),
+        pitch=cube.counts.attrs.get("pitch"),
+        calibration=calibration_of(cube),
+        elements=read_maps(workspace, "elements") if "elements" in there else None,
+        segment=read_maps(workspace, "segment") if "segment" in there else None,
+        provenance=tuple(provenance(workspace)),
+        truth=truth,
+    )
+
+
+def calibration_of(cube: xr.Dataset) -> Calibration:
+    """Return the energy axis with the lines it was checked against, as `settle_axis` left them in the attributes."""
+    known = cube.counts.attrs
+    found = json.loads(known.get("calibration_check", "{}"))
+    return Calibration(
+        zero=known["zero"],
+        gain=known["gain"],
+        quadratic=known["quadratic"],
+        origin=str(known.get("calibration", "not known")),
+        fwhm=found.get("fwhm"),
+        lines=tuple(CalibrationLine(*line) for line in found.get("lines", ())),
+        notes=tuple(found.get("notes", ())),
+    )
