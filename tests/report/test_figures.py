@@ -10,6 +10,7 @@ from PIL import Image
 from velatura.report.drawing import POINT, as_png, as_svg, legible
 from velatura.report.figures import figures, save_figures
 from velatura.report.map_figures import lay_out, map_sheet, marked_map
+from velatura.report.overview import OVERVIEW_DPI, blend, overview
 from velatura.report.panels import MapPanel
 from velatura.report.raster import LEFT_OUT
 from velatura.report.spectrum_figures import cluster_spectra, cluster_spectrum, scan_spectra, thinned
@@ -140,3 +141,22 @@ def test_all_figures_are_written_and_the_settings_put_back(content, tmp_path) ->
 
 def test_no_figure_without_results(content) -> None:
     assert list(figures(type(content)("empty"))) == []
+
+
+def test_announced_maps_are_added_in_their_colours() -> None:
+    images = np.zeros((2, 1, 3))
+    images[0, 0, 0] = images[1, 0, 1] = 0.5
+    images[:, 0, 2] = 1
+    assert blend(images, ("#ff0000", "#0000ff", "#00ff00")).tolist() == [[[128, 0, 0], [0, 0, 128], [255, 0, 255]]]
+
+
+@pytest.mark.parametrize("hidden", [(True, True), (False, False)])
+def test_the_overview_is_one_picture_of_sixteen_hundred_pixels(segment, elements, hidden) -> None:
+    maps = segment().assign_coords(hidden=("proposal", list(hidden)))
+    figure = overview(maps, np.full((24, 18, 3), 0.5), elements=elements(), pitch=2.0)
+    picture = np.asarray(Image.open(io.BytesIO(as_png(figure, dpi=OVERVIEW_DPI))))
+    assert picture.shape[1] == 1600
+    assert [axes.get_title(loc="left") for axes in figure.axes[:2]] == [
+        "What the eye sees",
+        "What is proposed as hidden" if any(hidden) else "Best proposal, not announced as hidden",
+    ]

@@ -8,14 +8,12 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
-import xarray as xr
 from PIL import Image
 
 from velatura.base.cube import make_cube
-from velatura.report.content import DemoTruth, ReportContent, TruthPassage, beside_truth, cube_facts
+from velatura.report.content import DemoTruth, ReportContent, TruthPassage, cube_facts
 from velatura.report.page import render, write_report
 from velatura.report.views import record_rows
-from velatura.scene.truth import score
 
 VOID = {"meta", "link", "img", "br", "hr", "input"}
 HOSTILE = '<script>alert(1)</script> & "quotes" $\\foo$'
@@ -98,6 +96,12 @@ def test_the_bar_is_length_over_pitch(content) -> None:
     assert all(
         float(percent) == pytest.approx(100 * float(length) / pitch / width, abs=0.01) for percent, length in bars
     )
+
+
+def test_an_uncertainty_that_is_not_known_is_not_shown(content) -> None:
+    line = replace(content.calibration.lines[0], uncertainty=float("inf"))
+    text = Page(render(replace(content, calibration=replace(content.calibration, lines=(line,))))).text
+    assert "6.404 +1.5 The band" in text
 
 
 def test_without_pitch_there_are_no_millimetres(content) -> None:
@@ -185,21 +189,6 @@ def test_truth_beside_found(content) -> None:
     assert "flesh truth" in text
     assert "P1 found correlation 0.91" in text
     assert "ARI .97" in text
-
-
-def test_a_phantoms_scores_name_the_best_map(segment) -> None:
-    maps = segment()
-    hidden = (maps.membership[2] > 0.5).astype(np.int8)
-    truth = xr.Dataset({
-        "visible": (("y", "x"), np.zeros((24, 18), np.int8), {"names": ["sky"]}),
-        "hidden": (("y", "x"), hidden.values, {"names": ["none", "flesh"]}),
-        "rgb": (("y", "x", "colour"), np.zeros((24, 18, 3))),
-        "hidden_rgb": (("y", "x", "colour"), np.ones((24, 18, 3))),
-    })  # fmt: skip
-    found = beside_truth(truth, maps, score(maps, truth))
-    assert [(passage.name, passage.found) for passage in found.passages] == [("flesh", "C3")]
-    assert np.array_equal(found.passages[0].truth, hidden.values)
-    assert len(found.scores) == 3
 
 
 def test_a_failed_page_leaves_the_old_one(content, tmp_path) -> None:

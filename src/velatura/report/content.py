@@ -67,26 +67,6 @@ class DemoTruth:
     """Rows (measure, value)."""
 
 
-def beside_truth(truth: xr.Dataset, segment: xr.Dataset, scores: Mapping[str, Any]) -> DemoTruth:
-    """Put a phantom's truth beside the maps that show it best.
-
-    truth: as `velatura.scene.phantom` gives it; segment: the maps; scores: as `velatura.scene.truth.score` gives them.
-    """
-    names = [*(segment.proposal.values if "composite" in segment else ()), *segment.cluster.values]
-    passages = []
-    for name, row in scores["hidden"].items():
-        area = f"correlation {row['correlation']:.2f}, area under the curve {row['area_under_curve']:.3f}"
-        mask = truth.hidden.values == list(truth.hidden.attrs["names"]).index(name)
-        passages.append(TruthPassage(name, mask.astype(np.float32), str(names[row["map"]]), area))
-    rows = [
-        ("Adjusted Rand index of labels with visible × hidden", scores["ari"]),
-        ("Mean best correlation with a hidden passage", scores["correlation"]),
-        ("Mean best area under the curve", scores["area_under_curve"]),
-    ]
-    table = tuple((label, f"{value:.3f}") for label, value in rows if np.isfinite(value))
-    return DemoTruth(truth.rgb.values, truth.hidden_rgb.values, tuple(passages), table)
-
-
 @dataclass(frozen=True)
 class ReportContent:
     """Everything that one report shows."""

@@ -124,22 +124,22 @@ def legible(colour: str) -> str:
 
 
 def count_label(value: float, _position: Any = None) -> str:
-    """Return a tick label for counts: 1,000 and 0.01 rather than powers.
+    """Return a tick label for counts: 1,000, 0.01 and 10 M (million) rather than powers.
 
-    >>> count_label(1000.0), count_label(0.01)
-    ('1,000', '0.01')
+    >>> count_label(1000.0), count_label(0.01), count_label(1e7)
+    ('1,000', '0.01', '10 M')
     """
+    if value >= 1e6:
+        return f"{value / 1e6:,.0f} M"
     return f"{value:,.0f}" if value >= 1 else f"{value:g}"
 
 
 def log_counts(axes: "Axes", lowest: float, highest: float) -> None:
     """Give the axes a logarithmic y axis from `lowest` to `highest` counts with plain numbers."""
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
     axes.set_yscale("log")
     axes.set_ylim(lowest, highest)
     axes.yaxis.set_major_locator(LogLocator(10, numticks=6))
     axes.yaxis.set_major_formatter(FuncFormatter(count_label))
-    axes.yaxis.set_minor_formatter(NullFormatter())
-    axes.tick_params(which="minor", length=1.5, width=0.4)
-    axes.tick_params(which="major", length=3, width=0.6)
+    axes.yaxis.set_minor_locator(NullLocator())

@@ -95,7 +95,9 @@ def membership_panels(segment: xr.Dataset) -> list[MapPanel]:
     panels = []
     for index, (name, share, elements, contrast) in enumerate(zip(*columns, strict=True)):
         image = np.where(used, segment.membership.values[index], np.nan)
-        lines = tuple(line for line in (elements, contrast and f"against the mean: {contrast}") if line)
+        lines = tuple(
+            line for line in (elements, contrast and f"against the mean: {contrast.replace(' x', ' ×')}") if line
+        )
         heading = percent(float(share)) if share else ""
         colour = "#{:02x}{:02x}{:02x}".format(*cluster_colours(segment)[index])
         panels.append(MapPanel(name, image, colour=colour, heading=heading, lines=lines))

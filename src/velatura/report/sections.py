@@ -10,9 +10,13 @@ from velatura.report import findings, panels
 from velatura.report.content import ReportContent
 from velatura.report.drawing import as_svg
 from velatura.report.spectrum_figures import calibration_residuals, cluster_spectrum, proposal_spectrum, scan_spectra
-from velatura.report.views import MapView, longest_side, picture_source, record_rows, view_map
+from velatura.report.views import MapView, longest_side, opened, picture_source, record_rows, view_map
 
 GLANCE_SIDE = 420  # pixels of the small maps beside the findings
+
+
+TOLD_ELSEWHERE = {"warnings", "notes", "inputs"}
+"""Attributes of results that are no parameters."""
 
 
 @dataclass(frozen=True)
@@ -81,15 +85,28 @@ def segmentation(content: ReportContent) -> dict[str, Any] | None:
         "clusters": encode(panels.membership_panels(segment), "cluster", longest=longest, content=content, plots=plots),
         "confidence": encode(panels.confidence_panels(segment), "confidence", longest=longest, content=content),
         "anomaly": encode(anomaly, "anomaly", longest=longest, content=content),
+        "notes": notes(segment),
         "spots": findings.anomalous_spots(segment) if anomaly else [],
     }
+
+
+def notes(segment: xr.Dataset) -> list[str]:
+    """Return what the segmentation says of itself, e.g. that pixels without counts were left out."""
+    stored = opened(segment.attrs.get("notes", []))
+    return [str(note) for note in stored] if isinstance(stored, list) else [str(stored)]
 
 
 def legend(segment: xr.Dataset) -> list[dict[str, str | None]]:
     """Return the rows of the clusters' table: name, colour, share, elements, contrast."""
     elements, contrast = (panels.along(segment, name, "cluster") for name in ("elements", "contrast"))
     return [
-        {"name": panel.name, "colour": panel.colour, "share": panel.heading, "elements": held, "contrast": against}
+        {
+            "name": panel.name,
+            "colour": panel.colour,
+            "share": panel.heading,
+            "elements": held,
+            "contrast": against.replace(" x", " ×"),
+        }
         for panel, held, against in zip(panels.membership_panels(segment), elements, contrast, strict=True)
     ]
 
@@ -177,6 +194,6 @@ def parameters(content: ReportContent) -> list[tuple[str, list[tuple[str, str]]]
     tables = []
     for title, result in results.items():
         if result is not None:
-            attributes = {str(name): value for name, value in result.attrs.items() if name != "warnings"}
+            attributes = {str(name): value for name, value in result.attrs.items() if name not in TOLD_ELSEWHERE}
             tables.append((title, record_rows(attributes)))
     return [(title, rows) for title, rows in tables if rows]
