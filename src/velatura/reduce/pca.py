@@ -181,7 +181,7 @@ def _eigenpairs(moments: _Moments, edges: np.ndarray, scaling: str, components: 
 
 def _largest(matrix: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
     """Largest eigenpairs, falling: values [count], vectors [bin, count]."""
-    values, vectors = eigh(matrix, subset_by_index=(len(matrix) - count, len(matrix) - 1), eigvals_only=False)
+    values, vectors = eigh(matrix, subset_by_index=(len(matrix) - count, len(matrix) - 1), driver="evx")
     return np.asarray(values)[::-1], np.asarray(vectors)[:, ::-1]
 
 

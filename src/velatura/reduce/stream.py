@@ -10,7 +10,7 @@ from velatura.base.progress import Progress
 from velatura.reduce.bins import Bins, rebin
 
 KEPT_BYTES = 512 * 2**20  # rebinned counts up to this size stay in memory and the cube is read once
-BLOCK_BYTES = 16 * 2**20  # float32 block of pixels worked on at once
+BLOCK_BYTES = 32 * 2**20  # float32 block of pixels worked on at once
 EMPTY = 0.01  # a pixel with fewer counts than this share of the typical pixel's is left out
 SAMPLED_ROWS = 5
 
