@@ -2,10 +2,11 @@
 
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 
-from velatura.io import bcf
+from velatura.io import bcf, hdf5
 from velatura.io.options import ReadOptions
 
 pytestmark = pytest.mark.real
@@ -47,3 +48,16 @@ def test_bcf_equals_its_own_sum_spectrum(data: Path, name: str) -> None:
     stored = text[text.rindex("<Channels>") + 10 : text.rindex("</Channels>")]
     spectrum = bcf.open_scan(path, ReadOptions()).counts.values.sum(axis=(0, 1), dtype=np.int64)
     np.testing.assert_array_equal(spectrum, np.array(stored.split(","), np.int64))
+
+
+def test_fly_scan_of_four_detectors(data: Path) -> None:
+    path = data / "scans" / "xrf-maps-aps" / "2xfm_0011_fly.h5"
+    with h5py.File(path) as file:
+        sets = [file[f"MAPS_RAW/data_{letter}"][()].transpose(1, 2, 0) for letter in "abcd"]
+        live_time = file["MAPS_RAW/livetime"][()]
+    cube = hdf5.open_scan(path, ReadOptions())
+    np.testing.assert_array_equal(cube.counts.values, np.sum(sets, axis=0, dtype=np.uint32))
+    np.testing.assert_allclose(cube.live_time.values, live_time.mean(axis=0), rtol=1e-5)
+    second = hdf5.open_scan(path, ReadOptions(detector="data_b"))
+    np.testing.assert_array_equal(second.counts.values, sets[1])
+    np.testing.assert_array_equal(second.live_time.values, live_time[1])
