@@ -3,113 +3,88 @@
 from typing import NamedTuple
 
 import numpy as np
-from scipy.optimize import nnls
+import xarray as xr
 
-from velatura.spectra.background import estimate_background
-from velatura.spectra.families import Family, families_of, family_matrix
+from velatura.spectra.explain import Explanation, Found, explain
 from velatura.spectra.response import Detector
 from velatura.tasks.cluster_spectra import ClusterSpectra
 
-CANDIDATES = (
-    *("Na", "Mg", "Al", "Si", "P", "S", "Cl", "K", "Ca", "Ti", "V", "Cr", "Mn", "Fe", "Co", "Ni", "Cu", "Zn", "Ga"),
-    *("Ge", "As", "Se", "Br", "Rb", "Sr", "Y", "Zr", "Nb", "Mo", "Ag", "Cd", "In", "Sn", "Sb", "I", "Ba", "La", "Ce"),
-    *("W", "Au", "Hg", "Tl", "Pb", "Bi", "Th", "U"),
-)
-SIGNIFICANT = 5.0  # standard deviations
-LOWEST = 1.0  # keV; below, lines and background are too uncertain
-MODEL_ERROR = 0.03  # of the counts under a line: shapes and ratios of lines are not known better
-FAINT = 0.02  # of the strongest element's counts: weaker ones are not named
+FAINT = 0.02  # of the counts of the strongest line: weaker ones are not named
+SIGNIFICANT = 5.0  # standard deviations by which a cluster's line differs from the mean's
 CHANGE = 1.5  # a ratio to the mean nearer to 1 is not named
 MOST_ELEMENTS, MOST_MORE, MOST_LESS = 6, 3, 2
 
 
-class ElementLines(NamedTuple):
-    """Counts a pixel in the strongest family of lines of each element that the scan shows."""
+class ClusterElements(NamedTuple):
+    """Elements by name, in words for people."""
 
     elements: tuple[str, ...]
-    counts: np.ndarray
-    """float64 [spectrum, element]"""
-    error: np.ndarray
-    """float64 [spectrum, element], Poisson and model."""
+    """Of each cluster, by falling counts: "Pb, Hg"."""
+    contrast: tuple[str, ...]
+    """Of each cluster: what it holds more of than the painting's mean, then what less, "Hg x6.1, Cu x0.2"."""
+    lines: dict[str, float]
+    """Line that shows each element of the scan best -> its energy [keV]; tube and air left out."""
 
 
-def cluster_elements(
-    spectra: ClusterSpectra, energy: np.ndarray, *, pixels: int, anode: str | None = None
-) -> list[tuple[list[str], list[str]]]:
-    """Return (elements, contrast) of each cluster, such as (["Pb", "Hg"], ["Hg x6.1", "Cu x0.2"]).
+class _Line(NamedTuple):
+    """Counts a pixel."""
 
-    pixels: number of pixels behind `spectra.mean`; anode: element of the tube, which is not named. Elements come by
-    falling counts, contrasts as a ratio to the painting's mean: first what
-    is more here, by falling ratio, then what is less, by falling counts in the mean.
-    """
-    lines = element_lines(
-        np.vstack([spectra.mean, spectra.spectrum]),
-        np.vstack([np.sqrt(spectra.mean / pixels), spectra.error]),
-        energy=energy,
-        leave_out=(anode,) if anode else (),
-    )
-    everywhere, everywhere_error = lines.counts[0], lines.error[0]
-    named = []
-    for counts, error in zip(lines.counts[1:], lines.error[1:], strict=True):
-        shown = (counts > SIGNIFICANT * error) & (counts > FAINT * counts.max(initial=0))
-        held = [lines.elements[i] for i in np.argsort(-counts) if shown[i]][:MOST_ELEMENTS]
-        different = np.abs(counts - everywhere) > SIGNIFICANT * np.hypot(error, everywhere_error)
-        ratio = counts / np.maximum(everywhere, 2 * everywhere_error)
-        more = [i for i in np.argsort(-ratio) if different[i] and shown[i] and ratio[i] > CHANGE][:MOST_MORE]
-        plain = everywhere > FAINT * everywhere.max(initial=0)
-        less = [i for i in np.argsort(-everywhere) if different[i] and plain[i] and ratio[i] < 1 / CHANGE][:MOST_LESS]
-        named.append((held, [f"{lines.elements[i]} x{_digits(ratio[i])}" for i in more + less]))
-    return named
+    counts: float
+    error: float
 
 
-def _digits(ratio: float) -> str:
-    return f"{ratio:.0f}" if ratio >= 10 else f"{ratio:.1f}"
+def cluster_elements(spectra: ClusterSpectra, cube: xr.Dataset, *, pixels: int) -> ClusterElements:
+    """Name the elements of each cluster's mean spectrum; pixels: number of pixels behind `spectra.mean`."""
+    energy, attributes = cube.energy.values, cube.counts.attrs
+    options = {
+        "detector": Detector(
+            noise=attributes.get("noise") or Detector.noise, fano=attributes.get("fano") or Detector.fano
+        ),
+        "tube_voltage": attributes.get("tube_voltage"),
+    }
+    whole = explain(spectra.mean * pixels, energy, anode=attributes.get("anode"), **options)
+    mean, lines = _sample_lines(whole, 1 / pixels), _energies(whole)
+    elements, contrast = [], []
+    for spectrum, error in zip(spectra.spectrum, spectra.error, strict=True):
+        unit = float((error**2).sum() / max(spectrum.sum(), 1e-12))  # counts a pixel that stand for one count
+        explained = explain(spectrum / max(unit, 1e-12), energy, anode=whole.anode, **options)
+        here = _sample_lines(explained, unit)
+        lines = _energies(explained) | lines
+        elements.append(", ".join(list(_strong(here))[:MOST_ELEMENTS]))
+        contrast.append(", ".join(_contrast(here, mean)))
+    return ClusterElements(tuple(elements), tuple(contrast), lines)
 
 
-def element_lines(
-    spectra: np.ndarray, error: np.ndarray, *, energy: np.ndarray, leave_out: tuple[str, ...] = ()
-) -> ElementLines:
-    """Fit the lines of every candidate element to spectra [spectrum, channel] of mean counts a pixel.
-
-    error: their Poisson errors; energy: [keV] [channel]. Backgrounds are clipped (SNIP) and families of lines fitted
-    with weights and without negative counts (Lawson & Hanson 1974), so that overlapping lines share their counts. The
-    error of an element holds, besides Poisson's, a share of all else that lies under its lines.
-    """
-    families = _visible_families(energy, leave_out)
-    here = energy > LOWEST
-    matrix = family_matrix(families, energy, Detector()).whole[:, here]
-    fitted = [
-        _fit(matrix, *_net(spectrum, sigma, energy, here)) for spectrum, sigma in zip(spectra, error, strict=True)
-    ]
-    counts, errors = (np.array(part) for part in zip(*fitted, strict=True))
-    return ElementLines(tuple(family.element for family in families), counts, errors)
+def _sample_lines(explained: Explanation, unit: float) -> dict[str, _Line]:
+    return {
+        found.element: _Line(found.counts * unit, found.counts * unit / found.significance)
+        for found in _of_sample(explained)
+    }
 
 
-def _net(spectrum: np.ndarray, sigma: np.ndarray, energy: np.ndarray, here: np.ndarray) -> tuple[np.ndarray, ...]:
-    """(net counts, background, error) of the channels looked at; the background is clipped in whole counts."""
-    total = max(float(spectrum.sum()), 1e-12)
-    unit = float((sigma**2).sum()) / total  # counts a pixel that one count of the scan makes
-    background = estimate_background(spectrum / max(unit, 1e-12), energy) * unit
-    return (spectrum - background)[here], background[here], np.sqrt(sigma**2 + unit**2)[here]
+def _of_sample(explained: Explanation) -> list[Found]:
+    return [found for found in explained.found if found.role == "sample"]
 
 
-def _fit(matrix: np.ndarray, net: np.ndarray, background: np.ndarray, sigma: np.ndarray) -> tuple[np.ndarray, ...]:
-    """(counts, error) of each row of `matrix` [element, channel]."""
-    counts = nnls((matrix / sigma).T, net / sigma)[0]
-    active = counts > 0
-    squares = (matrix / sigma**2 * matrix).sum(1)
-    variance = 1 / squares
-    weighted = matrix[active] / sigma
-    variance[active] = np.diag(np.linalg.pinv(weighted @ weighted.T))
-    others = np.maximum(background + counts @ matrix, 0) - counts[:, None] * matrix
-    return counts, np.sqrt(variance + (MODEL_ERROR * (matrix / sigma**2 * others).sum(1) / squares) ** 2)
+def _energies(explained: Explanation) -> dict[str, float]:
+    return {found.line: found.energy for found in _of_sample(explained)}
 
 
-def _visible_families(energy: np.ndarray, leave_out: tuple[str, ...]) -> tuple[Family, ...]:
-    """K families of light and L families of heavy elements whose main line lies on the axis."""
-    window = (max(0.9, float(energy[0])), float(energy[-1]) * 0.97)
-    found = []
-    for element in CANDIDATES:
-        if element not in leave_out:
-            found += families_of(element, window=window)[:1]
-    return tuple(found)
+def _strong(lines: dict[str, _Line]) -> dict[str, _Line]:
+    """Lines worth naming, by falling counts."""
+    least = FAINT * max((line.counts for line in lines.values()), default=0.0)
+    return {name: line for name, line in sorted(lines.items(), key=lambda item: -item[1].counts) if line.counts > least}
+
+
+def _contrast(here: dict[str, _Line], mean: dict[str, _Line]) -> list[str]:
+    """What differs significantly: more by falling ratio, then less by falling counts in the mean."""
+    nothing = _Line(0.0, 0.0)
+    ratio: dict[str, float] = {}
+    for name in here | mean:
+        mine, usual = here.get(name, nothing), mean.get(name, nothing)
+        if abs(mine.counts - usual.counts) > SIGNIFICANT * np.hypot(mine.error, usual.error):
+            ratio[name] = mine.counts / (usual.counts or 2 * mine.error)
+    strong = [name for name in _strong(here) if ratio.get(name, 1) > CHANGE]
+    more = sorted(strong, key=lambda name: -ratio[name])[:MOST_MORE]
+    less = [name for name in _strong(mean) if ratio.get(name, 1) < 1 / CHANGE][:MOST_LESS]
+    return [f"{name} x{ratio[name]:.0f}" if ratio[name] >= 10 else f"{name} x{ratio[name]:.1f}" for name in more + less]

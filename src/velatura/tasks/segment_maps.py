@@ -24,9 +24,7 @@ def describe(cube: xr.Dataset, found: Found, scores: Scores, *, progress: Progre
         cube.counts.data, membership**found.clusters.fuzzifier, used=scores.used, progress=progress
     )
     unit = found.anomaly_unit or max(float(np.quantile(assigned.distance, ANOMALY_QUANTILE)), 1e-12)
-    named = cluster_elements(
-        spectra, cube.energy.values, anode=cube.counts.attrs.get("anode"), pixels=membership.shape[1]
-    )
+    named = cluster_elements(spectra, cube, pixels=membership.shape[1])
     used = scores.used
     image, channel = ("y", "x"), {"units": "counts per pixel"}
     variables = {
@@ -46,8 +44,8 @@ def describe(cube: xr.Dataset, found: Found, scores: Scores, *, progress: Progre
         "colour": cluster_colours(shown),
         "share": membership.sum(1, dtype=np.float64) / membership.shape[1],
         "mass": spectra.mass,
-        "elements": [", ".join(elements) for elements, _ in named],
-        "contrast": [", ".join(contrast) for _, contrast in named],
+        "elements": list(named.elements),
+        "contrast": list(named.contrast),
     }
     coordinates = {"cluster": list(found.names), "energy": cube.energy}
     coordinates |= {name: ("cluster", values) for name, values in along.items()}
