@@ -26,12 +26,14 @@ def settle_axis(
 ) -> xr.Dataset:
     """Give the workspace's cube its energy axis and return the cube; what was settled before in the same way stays.
 
-    how: "auto" (the file's axis where it has one, else found), "file", "find", or points "channel=keV,channel=keV";
+    how: "auto" (what was settled before, the file's axis where it has one, else found), "file", "find", or points
+    "channel=keV,channel=keV";
     insist: raise CalibrationError when no axis is found, instead of keeping the nominal one with a note.
     """
     cube = read_cube(workspace)
+    before = cube.counts.attrs.get("calibration_asked")
     asked = json.dumps([how, anode])
-    if cube.counts.attrs.get("calibration_asked") == asked and (axis_is_trusted(cube) or not insist):
+    if before is not None and (how == "auto" or asked == before) and (axis_is_trusted(cube) or not insist):
         return cube
     spectrum = summary_of(workspace, progress=progress).sum_spectrum.values
     known = cube.counts.attrs
@@ -80,8 +82,8 @@ def file_has_axis(cube: xr.Dataset) -> bool:
 
 
 def axis_is_trusted(cube: xr.Dataset) -> bool:
-    """Tell whether energies mean something: the axis was given or found, not only nominal."""
-    return cube.counts.attrs.get("calibration", NOT_FOUND) != NOT_FOUND
+    """Tell whether energies mean something: the axis was given or found, not only assumed."""
+    return not str(cube.counts.attrs.get("calibration", NOT_FOUND)).startswith(("assumed", NOT_FOUND))
 
 
 def read_points(text: str) -> list[tuple[float, float]]:

@@ -4,6 +4,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from velatura.chain.axis import settle_axis
 from velatura.chain.steps import bring_in, map_elements
 from velatura.cli.console import progress_bar, say
 from velatura.cli.options import Output, Reading, Scan
@@ -29,6 +30,7 @@ def elements(
 
     with progress_bar() as progress:
         workspace = bring_in(scan, output, read, progress=progress)
+        settle_axis(workspace, insist=True, progress=progress)
         maps = map_elements(workspace, config, progress=progress)
     say(f"lines: {', '.join(map(str, maps.line.values))}")
     for warning in json.loads(maps.attrs.get("warnings", "[]")):
