@@ -81,7 +81,7 @@ def place(figure: "Figure", box: tuple[float, float, float, float]) -> "Axes":
 def as_png(figure: "Figure", *, dpi: int = 160) -> bytes:
     """Return the figure as PNG bytes, `dpi` pixels an inch (1 inch = 72 points)."""
     target = io.BytesIO()
-    figure.savefig(target, format="png", dpi=dpi)
+    figure.savefig(target, format="png", dpi=dpi, pil_kwargs={"compress_level": 3})
     return target.getvalue()
 
 

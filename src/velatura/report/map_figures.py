@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 SHEET_WIDTH = 760  # points
 MARGIN, GAP = 18, 16
 LINE_HEIGHT = 10
-KEY_WIDTH = 42  # points of the grey key
+KEY_WIDTH, KEY_STEPS = 42, 14  # points and greys of the key
 LONGEST_SIDE = 700  # pixels of one panel in a figure; larger maps are averaged in blocks
 TALLEST = 2.0  # height of a panel over its width; taller maps are drawn narrower
 
@@ -108,29 +108,35 @@ def draw_bar(axes: "Axes", bar: ScaleBar, *, below: float = 9) -> None:
     axes.annotate(bar.label, (bar.pixels, bottom), (5, 0), **written)
 
 
+def draw_box(figure: "Figure", box: tuple[float, float, float, float], colour: str, *, edge: float = 0.0) -> None:
+    """Fill a box (left, bottom, width, height) of a figure, in points, and draw its edge `edge` points wide."""
+    from matplotlib.patches import Rectangle
+    from matplotlib.transforms import Affine2D
+
+    points = Affine2D().scale(1 / POINT) + figure.dpi_scale_trans
+    left, bottom, width, height = box
+    style = {"facecolor": colour, "edgecolor": INK, "linewidth": edge, "antialiased": edge > 0}
+    figure.add_artist(Rectangle((left, bottom), width, height, transform=points, **style))
+
+
 def draw_key(figure: "Figure", ends: tuple[str, str], *, right: float, middle: float) -> None:
     """Draw what black and white mean as a grey wedge between two words, ending at `right` points."""
     across, up = figure.get_size_inches() * POINT
     high = figure.text(right / across, middle / up, ends[1], ha="right", va="center", size=7)
     end = high.get_window_extent().x0 * POINT / figure.dpi - 4
-    wedge = place(figure, (end - KEY_WIDTH, middle - 3, KEY_WIDTH, 6))
-    wedge.imshow(np.linspace(0, 1, 64)[None], cmap="gray", vmin=0, vmax=1, aspect="auto")
-    wedge.set_xticks([])
-    wedge.set_yticks([])
-    wedge.spines[:].set(visible=True, linewidth=0.4)
+    step = KEY_WIDTH / KEY_STEPS
+    for index in range(KEY_STEPS):
+        draw_box(figure, (end - KEY_WIDTH + index * step, middle - 3, step, 6), str(index / (KEY_STEPS - 1)))
+    draw_box(figure, (end - KEY_WIDTH, middle - 3, KEY_WIDTH, 6), "none", edge=0.5)
     figure.text((end - KEY_WIDTH - 4) / across, middle / up, ends[0], ha="right", va="center", size=7)
 
 
 def draw_caption(figure: "Figure", panel: MapPanel, *, at: tuple[float, float], width: float) -> None:
     """Write chip, name, heading and small print of a panel; `at` is the left end of the first line [points]."""
-    from matplotlib.patches import Rectangle
-
     across, up = figure.get_size_inches() * POINT
     left, base = at
     if panel.colour:
-        chip = place(figure, (left, base - 0.5, 8, 8))
-        chip.set_axis_off()
-        chip.add_patch(Rectangle((0, 0), 1, 1, facecolor=panel.colour, edgecolor=INK, linewidth=0.6))
+        draw_box(figure, (left, base - 0.5, 8, 8), panel.colour, edge=0.5)
         left += 12
     name = figure.text(left / across, base / up, panel.name, size=9, weight="bold")
     end = name.get_window_extent().x1 * POINT / figure.dpi

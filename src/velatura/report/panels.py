@@ -58,6 +58,16 @@ def number(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= 99.5 else f"{value:.2g}"
 
 
+def opened(value: Any) -> Any:
+    """Return the object or list behind a JSON text; anything else as it is."""
+    if isinstance(value, str) and value[:1] in "{[":
+        try:
+            return json.loads(value)
+        except json.JSONDecodeError:
+            return value
+    return value
+
+
 def along(result: xr.Dataset, name: str, dim: str) -> list[str]:
     """Return a coordinate along `dim` as texts; empty texts where the result has none."""
     if name not in result.coords and name not in result:
@@ -177,6 +187,10 @@ def detection_note(image: np.ndarray, limit: np.ndarray) -> str:
 
 def overlap_warnings(elements: xr.Dataset) -> tuple[str, ...]:
     """Return the overlap warnings of an element result as plain sentences."""
-    stored = elements.attrs.get("warnings", "[]")
-    found = json.loads(stored) if isinstance(stored, str) else stored
-    return tuple(str(warning) for warning in found)
+    return sentences(elements.attrs.get("warnings", ()))
+
+
+def sentences(stored: Any) -> tuple[str, ...]:
+    """Return sentences that a result stores as a list, as JSON, or as one plain text."""
+    found = opened(stored)
+    return (found,) if isinstance(found, str) else tuple(str(sentence) for sentence in found)

@@ -85,7 +85,7 @@ def png_bytes(rgb: np.ndarray) -> bytes:
 
     grey = np.array_equal(rgb[..., 0], rgb[..., 1]) and np.array_equal(rgb[..., 0], rgb[..., 2])
     target = io.BytesIO()
-    Image.fromarray(np.ascontiguousarray(rgb[..., 0] if grey else rgb)).save(target, "PNG", optimize=rgb.size < 3e6)
+    Image.fromarray(np.ascontiguousarray(rgb[..., 0] if grey else rgb)).save(target, "PNG", compress_level=6)
     return target.getvalue()
 
 

@@ -10,7 +10,7 @@ from velatura.report import findings, panels
 from velatura.report.content import ReportContent
 from velatura.report.drawing import as_svg
 from velatura.report.spectrum_figures import calibration_residuals, cluster_spectrum, proposal_spectrum, scan_spectra
-from velatura.report.views import MapView, longest_side, opened, picture_source, record_rows, view_map
+from velatura.report.views import MapView, longest_side, picture_source, record_rows, view_map
 
 GLANCE_SIDE = 420  # pixels of the small maps beside the findings
 
@@ -85,15 +85,9 @@ def segmentation(content: ReportContent) -> dict[str, Any] | None:
         "clusters": encode(panels.membership_panels(segment), "cluster", longest=longest, content=content, plots=plots),
         "confidence": encode(panels.confidence_panels(segment), "confidence", longest=longest, content=content),
         "anomaly": encode(anomaly, "anomaly", longest=longest, content=content),
-        "notes": notes(segment),
+        "notes": panels.sentences(segment.attrs.get("notes", ())),
         "spots": findings.anomalous_spots(segment) if anomaly else [],
     }
-
-
-def notes(segment: xr.Dataset) -> list[str]:
-    """Return what the segmentation says of itself, e.g. that pixels without counts were left out."""
-    stored = opened(segment.attrs.get("notes", []))
-    return [str(note) for note in stored] if isinstance(stored, list) else [str(stored)]
 
 
 def legend(segment: xr.Dataset) -> list[dict[str, str | None]]:

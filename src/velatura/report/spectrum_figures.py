@@ -84,13 +84,17 @@ def scan_spectra(elements: xr.Dataset) -> "Figure":
     low, high = energy_window(energy, total)
     shown = (energy >= low) & (energy <= high)
     lower = 0.36 * height if "max_spectrum" in elements else 0.0
-    axes = spectrum_axes(figure, (0, lower, width, height - lower), ylabel="counts, all pixels", labels=True)
+    left, across = 16.0, width - 16.0
+    axes = spectrum_axes(figure, (left, lower, across, height - lower), ylabel="counts, all pixels", labels=True)
     _draw_curves(axes, elements, shown, names=("sum_spectrum", "background", "fit"))
     draw_labels(axes, mapped_lines(elements, energy, total))
     if lower:
         axes.set_xlabel("")
-        below = spectrum_axes(figure, (0, 0, width, lower + BOTTOM - 4), ylabel="counts, one pixel", labels=False)
+        box = (left, 0, across, lower + BOTTOM - 4)
+        below = spectrum_axes(figure, box, ylabel="counts, one pixel", labels=False)
         _draw_curves(below, elements, shown, names=("max_spectrum",))
+    for part in figure.axes:
+        part.yaxis.set_label_coords(-(LEFT + 4) / (across - LEFT - RIGHT), 0.5)
     return figure
 
 

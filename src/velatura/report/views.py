@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from velatura.report.map_figures import averaging_note, displayed
-from velatura.report.panels import MapPanel
+from velatura.report.panels import MapPanel, opened
 from velatura.report.raster import block_factor, data_uri, png_bytes, scale_bar
 
 PIXEL_BUDGET = 4.5e6
@@ -90,18 +90,6 @@ def record_rows(record: Mapping[str, Any], prefix: str = "") -> list[tuple[str, 
             rest = f" … ({len(value)} values)" if len(value) > MOST_VALUES else ""
             rows.append((name, ", ".join(spelt(item) for item in value[:MOST_VALUES]) + rest))
     return rows
-
-
-def opened(value: Any) -> Any:
-    """Return the object behind a JSON text that holds an object or a list; anything else as it is."""
-    import json
-
-    if isinstance(value, str) and value[:1] in "{[":
-        try:
-            return json.loads(value)
-        except json.JSONDecodeError:
-            return value
-    return value
 
 
 def spelt(value: Any) -> str:
