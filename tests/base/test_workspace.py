@@ -12,6 +12,7 @@ import xarray as xr
 
 from velatura.base import workspace as module
 from velatura.base.aside import replace_text, written_aside
+from velatura.base.blocks import bands
 from velatura.base.cube import make_cube
 from velatura.base.errors import CalibrationError, FileFormatError, InputError
 from velatura.base.workspace import (
@@ -167,6 +168,27 @@ def test_failure_at_any_step_leaves_the_old_maps(tmp_path: Path, rng, monkeypatc
     write_maps(space, "segment", some_maps(0.75))
     assert read_maps(space, "segment").membership[1, 1, 1] == 0.75
     assert len([entry for entry in (space.path / "maps" / "segment").iterdir() if entry.is_dir()]) == 2
+
+
+def test_damage_is_told(tmp_path: Path, rng: np.random.Generator) -> None:
+    space = create_workspace(tmp_path / "p.zarr", some_cube(rng, height=130))
+    write_maps(space, "segment", some_maps())
+    shards = sorted(file for file in (space.path / "counts" / "c").rglob("*") if file.is_file())
+    assert len(shards) == 2
+    whole = shards[1].read_bytes()
+    shards[1].unlink()
+    with pytest.raises(FileFormatError, match=r"p\.zarr lacks 1 of 2 files of counts\. Copy"):
+        read_cube(space)
+    shards[1].write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(FileFormatError, match=r"rows .* cannot be read"):
+        list(bands(read_cube(space).counts.data))
+    (space.path / "counts" / "zarr.json").write_text("{}")
+    with pytest.raises(FileFormatError, match=r"p\.zarr is damaged: "):
+        read_cube(space)
+    version = json.loads((space.path / "maps" / "segment" / "zarr.json").read_text())["attributes"]["current"]
+    (space.path / "maps" / "segment" / version / "membership" / "zarr.json").write_text("no JSON")
+    with pytest.raises(FileFormatError, match=r"p\.zarr is damaged: "):
+        read_maps(space, "segment")
 
 
 def test_records_are_json_whatever_they_hold(tmp_path: Path, rng: np.random.Generator) -> None:

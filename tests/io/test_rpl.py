@@ -55,7 +55,8 @@ def write(folder: Path, counts: np.ndarray, **changes: object) -> Path:
     keys = {key: value for key, value in (keys_of(counts) | changes).items() if value is not None}
     stored = np.moveaxis(counts, 2, 0) if keys["record-by"] == "image" else counts
     (folder / "scan.raw").write_bytes(b"\7" * int(keys.get("offset", 0)) + stored.tobytes())
-    (folder / "scan.rpl").write_text("key\tvalue\n" + "".join(f"{key}\t{value}\n" for key, value in keys.items()))
+    lines = "".join(f"{key}\t{value}\n" for key, value in keys.items())
+    (folder / "scan.rpl").write_text("key\tvalue\n" + lines, encoding="utf-8")
     return folder / "scan.rpl"
 
 
@@ -116,6 +117,20 @@ def test_calibration_in_all_its_spellings(tmp_path: Path, keys, zero, gain, cali
     assert attributes["zero"] == pytest.approx(zero, abs=1e-15)
     assert attributes["gain"] == pytest.approx(gain, rel=1e-12)
     assert attributes["calibration"] == calibration
+
+
+def test_text_in_utf_8_or_older(tmp_path: Path) -> None:
+    for encoding in ("utf-8-sig", "utf-8", "latin-1"):
+        scan = write(tmp_path, some_counts(), **{"width-scale": 70, "width-units": "\xb5m"})
+        scan.write_text("width 4\n" + scan.read_text(encoding="utf-8").replace("width\t4\n", ""), encoding=encoding)
+        assert open_scan(scan).counts.attrs["pitch"] == pytest.approx(0.07)
+
+
+def test_options_without_meaning_are_refused(tmp_path: Path) -> None:
+    scan = write(tmp_path, some_counts())
+    for option in ({"detector": "1"}, {"dataset": "a"}, {"axes": "yxe"}, {"width": 3}):
+        with pytest.raises(InputError, match=f"--{next(iter(option))} has no meaning for an .rpl file"):
+            open_scan(scan, ReadOptions(**option))
 
 
 def test_pitch_is_kept_in_millimetres(tmp_path: Path) -> None:

@@ -89,6 +89,11 @@ def write_counts(folder: Path, counts: Any, *, attributes: dict[str, Any], progr
             array[rows] = band
 
 
+def count_shards(folder: Path) -> int:
+    """Return how many shards lie in an array's folder; a shard without any count is not written."""
+    return sum(file.is_file() for file in (folder / "c").rglob("*"))
+
+
 def shard_bands(counts: Any, rows: int, *, progress: Progress = silent) -> Iterator[tuple[slice, np.ndarray]]:
     """Yield (rows, counts) in bands of exactly `rows` rows (the last may be lower), whatever the source's own bands.
 

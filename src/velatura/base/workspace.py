@@ -9,7 +9,8 @@ killed leaves the old state. One process at a time writes a result of the same n
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -22,9 +23,9 @@ import xarray as xr
 
 from velatura.base.aside import remove, replace_text, written_aside
 from velatura.base.cube import BAND_BYTES, energy_axis, lazy_counts, make_cube
-from velatura.base.errors import FileFormatError, InputError, did_you_mean
+from velatura.base.errors import FileFormatError, InputError, VelaturaError, did_you_mean
 from velatura.base.progress import Progress, silent
-from velatura.base.shards import ShardedCounts, write_counts
+from velatura.base.shards import ShardedCounts, count_shards, write_counts
 
 LAYOUT = 1  # of the folder; raised when older software could not read it
 META = "zarr.json"
@@ -51,13 +52,14 @@ def create_workspace(path: Path, cube: xr.Dataset, *, progress: Progress = silen
         remove(left)
     with written_aside(path) as aside:
         aside.mkdir()
-        _write_group(aside, velatura={"layout": LAYOUT, "version": version("velatura")})
         for name in ("maps", "provenance"):
             _write_group(aside / name)
         write_counts(aside / "counts", cube.counts.data, attributes=plain(cube.counts.attrs), progress=progress)
         for name in ("valid", "live_time"):
             if name in cube:
                 _write_image(aside / name, cube[name].values)
+        shards = count_shards(aside / "counts")
+        _write_group(aside, velatura={"layout": LAYOUT, "version": version("velatura"), "shards": shards})
         add_record(Workspace(aside), "import", shape=cube.counts.shape, dtype=cube.counts.dtype.name)
     return Workspace(path)
 
@@ -81,13 +83,21 @@ def is_workspace(path: Path) -> bool:
 
 
 def read_cube(workspace: Workspace) -> xr.Dataset:
-    """Return the imported cube lazily, on its present energy axis."""
+    """Return the imported cube lazily, on its present energy axis.
+
+    Raises FileFormatError when a part of the folder is missing or damaged.
+    """
     source = ShardedCounts(workspace.path / "counts")
-    _, width, channels = source.shape
-    block = source.block_rows
-    rows = max(1, BAND_BYTES // (block * width * channels * source.dtype.itemsize)) * block
-    images = {name: _read_image(workspace.path / name) for name in ("valid", "live_time")}
-    return make_cube(lazy_counts(source, rows=rows), **images, **_attributes(source.folder))
+    with _telling(workspace):
+        found, written = count_shards(source.folder), _attributes(workspace.path)["velatura"]["shards"]
+        if found != written:
+            lacking = f"lacks {written - found} of {written} files of counts"
+            raise FileFormatError(f"{workspace.path.name} {lacking}. Copy the whole folder again")
+        _, width, channels = source.shape
+        block = source.block_rows
+        rows = max(1, BAND_BYTES // (block * width * channels * source.dtype.itemsize)) * block
+        images = {name: _read_image(workspace.path / name) for name in ("valid", "live_time")}
+        return make_cube(lazy_counts(source, rows=rows), **images, **_attributes(source.folder))
 
 
 def update_calibration(workspace: Workspace, *, zero: float, gain: float, quadratic: float = 0.0, **notes: Any) -> None:
@@ -128,7 +138,7 @@ def write_maps(
 
 
 def read_maps(workspace: Workspace, name: str) -> xr.Dataset:
-    """Read a result into memory. Raises InputError when there is none of this name."""
+    """Read a result into memory. Raises InputError when there is none of this name, FileFormatError for a damaged one."""
     folder = workspace.path / "maps" / name
     if (current := _current(folder)) is None:
         known = list_maps(workspace)
@@ -136,7 +146,8 @@ def read_maps(workspace: Workspace, name: str) -> xr.Dataset:
             f"{workspace.path.name} holds no {name}; found {', '.join(known) or 'no result yet'}"
             f"{did_you_mean(name, known)}. Make it: velatura {name} {workspace.path}"
         )
-    dataset = xr.open_zarr(folder / current, consolidated=False, chunks=None).load().drop_encoding()
+    with _telling(workspace):
+        dataset = xr.open_zarr(folder / current, consolidated=False, chunks=None).load().drop_encoding()
     for key, dims, values, is_coordinate in json.loads(dataset.attrs.pop(TEXTS)):
         text = {key: (dims, np.array(values, str))}
         dataset = dataset.assign_coords(text) if is_coordinate else dataset.assign(text)
@@ -174,6 +185,18 @@ def plain(value: Any) -> Any:
     if isinstance(value, list | tuple | set):
         return [plain(item) for item in value]
     return value if value is None or isinstance(value, bool | int | float | str) else str(value)
+
+
+@contextmanager
+def _telling(workspace: Workspace) -> Iterator[None]:
+    """Turn whatever damaged files raise into one message."""
+    try:
+        yield
+    except VelaturaError:
+        raise
+    except Exception as error:
+        found = f"{type(error).__name__}: {error}".splitlines()[0][:200]
+        raise FileFormatError(f"{workspace.path.name} is damaged: {found}. Copy the whole folder again") from error
 
 
 def _write_group(folder: Path, **attributes: Any) -> None:

@@ -13,7 +13,7 @@ from velatura.io.detectors import Detector, one_cube
 from velatura.io.hints import Hints
 from velatura.io.mapped import Ordered
 from velatura.io.numpy_files import Stored, read_npy, read_npz
-from velatura.io.options import ReadOptions
+from velatura.io.options import ReadOptions, refuse
 
 NPY = b"\x93NUMPY"
 COLOURS = 4  # a last axis this short is one of colours or coordinates
@@ -32,6 +32,7 @@ def sniff_npz(path: Path, head: bytes) -> bool:
 
 def open_npy(path: Path, options: ReadOptions) -> xr.Dataset:
     """Open an .npy file lazily as a cube. Raises FileFormatError for a broken file, InputError for unclear axes."""
+    refuse(options, "dataset", what="an .npy file: it holds one array")
     stored = read_npy(path)
     return _cube({stored.name: stored}, [stored.name], options)
 

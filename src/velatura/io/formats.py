@@ -67,12 +67,13 @@ def recognise(path: Path) -> Format:
     return min(fitting, key=lambda form: path.suffix.lower() not in form.suffixes)
 
 
-def open_scan(path: Path, options: ReadOptions = DEFAULTS) -> xr.Dataset:
+def open_scan(path: Path | str, options: ReadOptions = DEFAULTS) -> xr.Dataset:
     """Open any scan lazily as a cube; attribute `source` tells the name and the hash of the original.
 
     Whatever goes wrong with a broken file comes out as FileFormatError with the file's name; wrong options as
     InputError.
     """
+    path = Path(path)
     try:
         form = recognise(path)
         cube = form.open(path, options)

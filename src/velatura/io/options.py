@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from velatura.base.errors import InputError
+
 
 @dataclass(frozen=True)
 class ReadOptions:
@@ -24,3 +26,10 @@ class ReadOptions:
 
 
 DEFAULTS = ReadOptions()
+
+
+def refuse(options: ReadOptions, *names: str, what: str) -> None:
+    """Raise InputError where one of these options is given, because it has no meaning for `what`."""
+    for name in names:
+        if getattr(options, name) != getattr(DEFAULTS, name):
+            raise InputError(f"--{name.replace('_', '-')} has no meaning for {what}. Leave it out")

@@ -14,7 +14,7 @@ import xarray as xr
 from velatura.base.cube import lazy_counts, make_cube
 from velatura.base.errors import FileFormatError
 from velatura.io.mapped import MappedArray, Ordered
-from velatura.io.options import ReadOptions
+from velatura.io.options import ReadOptions, refuse
 
 TEXT_BYTES = 64 * 1024
 KINDS = {"unsigned": "u", "signed": "i", "float": "f"}
@@ -24,15 +24,17 @@ SIZES = ("width", "height", "depth")
 NEEDED = (*SIZES, "data-length", "data-type", "record-by")
 TO_KEV = {"kev": 1.0, "ev": 1e-3}
 TO_MM = {"mm": 1.0, "um": 1e-3, "µm": 1e-3, "μm": 1e-3, "nm": 1e-6, "m": 1e3}
-EXAMPLE = "width 100, height 80, depth 4096, offset 0, data-length 2, data-type unsigned, byte-order, record-by vector"
+EXAMPLE = (
+    "width 100, height 80, depth 4096, offset 0, data-length 2, data-type unsigned, byte-order little-endian, "
+    "record-by vector"
+)
 
 
 def sniff(path: Path, head: bytes) -> bool:
     """Tell whether this is an .rpl text, or a .raw file (which has no mark of its own)."""
     if path.suffix.lower() == ".raw":
-        return True
-    text = head.decode("latin-1").lower()
-    return sum(any(line.split()[:1] == [size] for line in text.splitlines()) for size in SIZES) == len(SIZES)
+        return path.is_file()
+    return set(SIZES) <= {line.split()[0] for line in _text(head).lower().splitlines() if line.strip()}
 
 
 def pair(path: Path) -> tuple[Path, Path]:
@@ -57,9 +59,17 @@ def pair(path: Path) -> tuple[Path, Path]:
 def read_keys(rpl: Path) -> dict[str, str]:
     """Return the keys (lower case) and values (as they are) of an .rpl text; comments after `;` are left out."""
     with rpl.open("rb") as file:
-        text = file.read(TEXT_BYTES).decode("latin-1")
+        text = _text(file.read(TEXT_BYTES))
     pairs = (line.split(";")[0].split(maxsplit=1) for line in text.splitlines())
     return {words[0].lower().replace("_", "-"): words[1].strip() for words in pairs if len(words) == 2}
+
+
+def _text(content: bytes) -> str:
+    """Decode UTF-8, with or without its mark, or what older programs write."""
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return content.decode("latin-1")
 
 
 @dataclass(frozen=True)
@@ -144,6 +154,7 @@ def open_scan(path: Path, options: ReadOptions) -> xr.Dataset:
 
     Raises FileFormatError for a text that is not clear and for a .raw file of the wrong size.
     """
+    refuse(options, "detector", "dataset", "axes", "width", what="an .rpl file: it names its axes itself")
     rpl, raw = pair(path)
     layout = read_layout(rpl)
     rows = whole_rows(raw, layout, allow_truncated=options.allow_truncated)
