@@ -32,7 +32,7 @@ HEAD = np.dtype(
 )
 PADDING = 32  # zeros behind a block, so that reading whole heads and words never leaves it
 BATCH = 2**21  # bytes of stream decoded together; temporary arrays take some fifty times as much
-VALUE = {2: "<u1", 4: "<u2", 8: "<u4"}  # item -> type of one value
+VALUE = {1: "nibble", 2: "<u1", 4: "<u2", 8: "<u4"}  # item -> type of one value
 _COUNT = struct.Struct("<i").unpack_from
 _LENGTHS = struct.Struct("<HHHI").unpack_from
 
@@ -122,34 +122,37 @@ class Pixels:
 
     def _runs(self) -> dict[int, dict[str, np.ndarray]]:
         """Instructions with values, by item: pixel, first channel, n, position of the first value, base."""
-        packed = np.flatnonzero((self.heads["flag"] > 1) & (self.heads["packed"] > 0))
-        at = self.positions[packed] + HEAD.itemsize
-        stop, channel, pixel, steps = at + self.heads["packed"][packed], np.zeros(len(packed), np.int64), packed, []
+        pixel = np.flatnonzero((self.heads["flag"] > 1) & (self.heads["packed"] > 0))
+        at = self.positions[pixel] + HEAD.itemsize
+        stop, channel = at + self.heads["packed"][pixel], np.zeros(len(pixel), np.int64)
+        steps = []
         while len(at):
-            item, n = self.data[at].astype(np.int64), self.data[at + 1].astype(np.int64)
-            steps.append((pixel, channel, n, at + 2, item))
-            at, channel = at + 2 + item + (n * item + 1 >> 1), channel + n
-            if np.any(at >= stop):
-                if np.any(at > stop):
+            item, n = self.data.take(at), self.data.take(at + 1)
+            steps.append((pixel, channel, n, at, item))
+            at, channel = at + 2 + item + (n.astype(np.int64) * item + 1 >> 1), channel + n
+            if (at >= stop).any():
+                if (at > stop).any():
                     raise FileFormatError("instructions that leave their pixel: the stream is damaged")
                 more = at < stop
-                at, stop, channel, pixel = at[more], stop[more], channel[more], pixel[more]
+                pixel, at, stop, channel = pixel[more], at[more], stop[more], channel[more]
         if not steps:
             return {}
         pixel, channel, n, at, item = (np.concatenate(part) for part in zip(*steps, strict=True))
+        kinds = np.flatnonzero(np.bincount(item)).tolist()
+        if not {0, *VALUE}.issuperset(kinds):
+            raise FileFormatError(f"instructions of {kinds} bytes an item: the stream is damaged")
         found: dict[int, dict[str, np.ndarray]] = {}
-        for kind in np.flatnonzero(np.bincount(item))[int(item.min() == 0) :].tolist():
-            if kind not in (1, 2, 4, 8):
-                raise FileFormatError(f"an instruction of {kind} bytes an item: the stream is damaged")
-            own = item == kind
-            base = sliding_window_view(self.data, kind)[at[own]].view(f"<u{kind}")[:, 0]
+        for kind in kinds[kinds[0] == 0 :]:
+            own = np.flatnonzero(item == kind)
+            first = at.take(own) + 2
+            base = sliding_window_view(self.data, kind)[first].view(f"<u{kind}")[:, 0]
             if np.any(base > 2**32):
                 raise FileFormatError("a count above 32 bits: the stream is damaged")
             found[kind] = {
-                "pixel": pixel[own],
-                "channel": channel[own],
-                "n": n[own],
-                "at": at[own] + kind,
+                "pixel": pixel.take(own),
+                "channel": channel.take(own),
+                "n": n.take(own).astype(np.int64),
+                "at": first + kind,
                 "base": base.astype(np.int64),
             }
         return found
@@ -163,7 +166,7 @@ class Pixels:
         places = np.repeat(place - before, n) + step
         if item == 1:
             halves = np.stack([self.data & 15, self.data >> 4], axis=1).reshape(-1)
-            return places, halves[np.repeat(2 * run["at"] - before, n) + step]
+            return places, halves.take(np.repeat(2 * run["at"] - before, n) + step)
         size = item // 2
         address = np.repeat(run["at"] - size * before, n) + size * step
         return places, sliding_window_view(self.data, size)[address].view(VALUE[item])[:, 0]

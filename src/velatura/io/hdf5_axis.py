@@ -93,7 +93,7 @@ def _neighbours(node: Any) -> Iterator[tuple[str, np.ndarray]]:
     for group in (node.parent, node.parent.parent):
         for name in group:
             child = group.get(name) if name in wanted else None
-            if child is not None and hasattr(child, "dtype") and child.dtype.kind in "iuf" and child.size < node.size:
+            if getattr(child, "shape", None) is not None and child.dtype.kind in "iuf" and child.size < node.size:
                 yield name, child[()]
 
 
