@@ -138,7 +138,7 @@ def write_maps(
 
 
 def read_maps(workspace: Workspace, name: str) -> xr.Dataset:
-    """Read a result into memory. Raises InputError when there is none of this name, FileFormatError for a damaged one."""
+    """Read a result into memory. Raises InputError when there is none, FileFormatError when it is damaged."""
     folder = workspace.path / "maps" / name
     if (current := _current(folder)) is None:
         known = list_maps(workspace)

@@ -8,7 +8,7 @@ from pathlib import Path
 import xarray as xr
 
 from velatura.base.errors import FileFormatError, InputError, VelaturaError, did_you_mean
-from velatura.io import arrays, bcf, mca, rpl, store
+from velatura.io import arrays, bcf, hdf5, mca, rpl, store
 from velatura.io.axes import turn_odd_rows
 from velatura.io.options import DEFAULTS, ReadOptions
 
@@ -35,6 +35,7 @@ class Format:
 FORMATS = (
     Format("workspace .zarr", (".zarr",), store.sniff, store.open_scan),
     Format("Bruker .bcf", (".bcf",), bcf.sniff, bcf.open_scan),
+    Format("HDF5, NeXus", (".h5", ".hdf5", ".hdf", ".nxs", ".he5"), hdf5.sniff, hdf5.open_scan),
     Format("folder of .mca or .txt", (".mca",), mca.sniff, mca.open_scan),
     Format("NumPy .npy", (".npy",), arrays.sniff_npy, arrays.open_npy),
     Format("NumPy .npz", (".npz",), arrays.sniff_npz, arrays.open_npz),
