@@ -8,7 +8,7 @@ from scipy.optimize import nnls
 
 from velatura.spectra.families import Family, families_of, family_matrix
 from velatura.spectra.response import Detector
-from velatura.spectra.scatter import compton_matrix
+from velatura.spectra.scatter import scatter_matrix
 
 MISFIT = {"main": 0.02, "other": 0.10, "foot": 0.5, "scatter": 0.10, "smooth": 0.02}
 """Relative error of Ka, La, Ma; of a family's other lines; of tails and escape peaks; of scatter; of the background."""
@@ -24,8 +24,8 @@ class Columns(NamedTuple):
     """The part of `whole` in Ka, La or Ma."""
     other: np.ndarray
     """The part in the family's other lines; the rest are tails and escape peaks."""
-    tubes: tuple[str, ...]
-    """Anode of each row of `scatter`."""
+    tubes: tuple[str | float, ...]
+    """Anode, or energy of the beam, of each row of `scatter`."""
     scatter: np.ndarray
     smooth: np.ndarray
 
@@ -52,24 +52,35 @@ class Columns(NamedTuple):
     def variance(self, areas: np.ndarray, axis: np.ndarray) -> np.ndarray:
         """Return the variance [channel] of counts about the model: Poisson, `MISFIT` of its parts and `SHIFT`."""
         lines, scatter, smooth = self.split(areas)
-        parts = {"main": lines @ self.main, "other": lines @ self.other, "smooth": smooth @ self.smooth}
-        whole = lines @ self.whole
-        parts |= {"foot": whole - parts["main"] - parts["other"], "scatter": scatter @ self.scatter}
-        sharp = whole + parts["scatter"]
-        misfit = sum((MISFIT[name] * part) ** 2 for name, part in parts.items())
-        return np.maximum(sharp + parts["smooth"], 1) + (np.gradient(sharp, axis) * SHIFT) ** 2 + misfit
+        under = smooth @ self.smooth
+        sharp = _variance(lines @ self.whole, lines @ self.main, lines @ self.other, axis)
+        spread = scatter @ self.scatter
+        return (
+            np.maximum(sharp + spread + under, 1) + (MISFIT["scatter"] * spread) ** 2 + (MISFIT["smooth"] * under) ** 2
+        )
+
+    def own_variance(self, areas: np.ndarray, axis: np.ndarray) -> np.ndarray:
+        """Return the part of the variance that each family brings along itself, [family, channel]."""
+        lines = self.split(areas)[0][:, None]
+        return _variance(lines * self.whole, lines * self.main, lines * self.other, axis)
+
+
+def _variance(whole: np.ndarray, main: np.ndarray, other: np.ndarray, axis: np.ndarray) -> np.ndarray:
+    foot = whole - main - other
+    misfit = sum((MISFIT[name] * part) ** 2 for name, part in (("main", main), ("other", other), ("foot", foot)))
+    return whole + misfit + (SHIFT * np.gradient(whole, axis, axis=-1)) ** 2
 
 
 @lru_cache(maxsize=8)
-def draw_columns(axis: bytes, detector: Detector, elements: tuple[str, ...], tubes: tuple[str, ...]) -> Columns:
-    """Draw the families of some elements and the Compton peaks of some anodes; remembered for the last axes.
+def draw_columns(axis: bytes, detector: Detector, elements: tuple[str, ...], tubes: tuple[str | float, ...]) -> Columns:
+    """Draw the families of some elements and the scatter of some anodes or beams; remembered for the last axes.
 
     axis: bytes of float64 channel centres [keV]; smooth rows are left empty.
     """
     energy = np.frombuffer(axis)
     families = tuple(f for name in elements for f in families_of(name, window=(energy[0], energy[-1])))
     matrix = family_matrix(families, energy, detector)
-    scattered = [(tube, row) for tube in tubes for row in compton_matrix(tube, energy, detector) if row.sum() > 0.5]
+    scattered = [(tube, row) for tube in tubes for row in scatter_matrix(tube, energy, detector)]
     scatter = np.array([row for _, row in scattered]).reshape(len(scattered), len(energy))
     names = tuple(tube for tube, _ in scattered)
     smooth = np.zeros((0, len(energy)))
@@ -77,11 +88,13 @@ def draw_columns(axis: bytes, detector: Detector, elements: tuple[str, ...], tub
 
 
 class Fit(NamedTuple):
-    """Areas and their errors [row], and the model [channel]."""
+    """Areas and their errors [row], the model [channel], and the matrix areas = estimator @ counts [row, channel]."""
 
     areas: np.ndarray
     errors: np.ndarray
     model: np.ndarray
+    estimator: np.ndarray
+    """Of the rows in use; zero for rows at zero."""
 
 
 def fit_rows(rows: np.ndarray, counts: np.ndarray, variance: np.ndarray) -> Fit:
@@ -99,6 +112,8 @@ def fit_rows(rows: np.ndarray, counts: np.ndarray, variance: np.ndarray) -> Fit:
     lower = np.linalg.cholesky(gram)
     areas, _ = nnls(lower.T, np.linalg.solve(lower, weighted @ (counts * inverse)))
     used = np.flatnonzero(areas > 0)
-    errors = np.ones(len(rows))
-    errors[used] = np.sqrt(np.diag(np.linalg.inv(gram[np.ix_(used, used)])))
-    return Fit(areas / scale, errors / scale, (areas / scale) @ rows)
+    inverse_gram = np.linalg.inv(gram[np.ix_(used, used)])
+    errors, estimator = np.ones(len(rows)), np.zeros_like(rows)
+    errors[used] = np.sqrt(np.diag(inverse_gram))
+    estimator[used] = inverse_gram @ weighted[used] * inverse / scale[used, None]
+    return Fit(areas / scale, errors / scale, (areas / scale) @ rows, estimator)

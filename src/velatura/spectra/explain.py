@@ -12,6 +12,7 @@ from velatura.spectra.columns import Columns, Fit, draw_columns, fit_rows
 from velatura.spectra.families import Family
 from velatura.spectra.rebin import rebin_spectra
 from velatura.spectra.response import Detector
+from velatura.spectra.scatter import monochromatic_energy
 
 USUAL = (
     *("Na", "Mg", "Al", "Si", "P", "S", "Cl", "Ar", "K", "Ca", "Ti", "Cr", "Mn", "Fe", "Co", "Ni", "Cu", "Zn", "As"),
@@ -53,6 +54,8 @@ class Explanation(NamedTuple):
     """By falling significance, tube and air included."""
     anode: str | None
     """Anode given or recognised."""
+    beam: float | None
+    """Energy of a monochromatic beam, when the spectrum looks like one [keV]."""
     energy: np.ndarray
     """Axis of the two spectra below: channel centres after rebinning [keV]."""
     background: np.ndarray
@@ -127,8 +130,9 @@ def explain(
         threshold=threshold,
     )
     if problem.counts.sum() < 1:
-        return Explanation((), anode, problem.axis, *np.zeros((2, len(problem.axis))))
-    return problem.solve(anode or problem.recognise_anode())
+        return Explanation((), anode, None, problem.axis, *np.zeros((2, len(problem.axis))))
+    beam = None if anode else monochromatic_energy(problem.counts, problem.axis, bulk)
+    return problem.solve(beam or anode or problem.recognise_anode())
 
 
 def ends_of_spectrum(counts: np.ndarray, axis: np.ndarray) -> tuple[float, float]:
@@ -161,15 +165,16 @@ class _Problem(NamedTuple):
     axis: np.ndarray
     background: np.ndarray
     pile_up: np.ndarray
-    draw: Callable[[tuple[str, ...], tuple[str, ...]], Columns]
+    draw: Callable[[tuple[str, ...], tuple[str | float, ...]], Columns]
     names: tuple[str, ...]
     limit: float
     easy: float
     threshold: float
 
-    def columns(self, *tubes: str) -> Columns:
+    def columns(self, *tubes: str | float) -> Columns:
         """Return the columns of all candidates and tubes that can be excited, on this problem's axis."""
-        drawn = self.draw(tuple(dict.fromkeys((*self.names, *tubes))), tubes)
+        anodes = (tube for tube in tubes if isinstance(tube, str))
+        drawn = self.draw(tuple(dict.fromkeys((*self.names, *anodes))), tubes)
         knots = np.linspace(self.axis[0], self.axis[-1], max(2, round((self.axis[-1] - self.axis[0]) / KNOT) + 1))
         hats = np.array([np.interp(self.axis, knots, unit) for unit in np.eye(len(knots))])
         smooth = np.concatenate([hats * (self.background + 0.1), self.pile_up[None]])
@@ -189,11 +194,11 @@ class _Problem(NamedTuple):
         best = max(zip(compton, columns.tubes, strict=True), default=(0.0, None))
         rhodium = [score for score, family in zip(lines, columns.families, strict=True) if family.element == "Rh"]
         best = max(best, (max(rhodium, default=0.0), "Rh"), key=lambda scored: scored[0])
-        return best[1] if best[0] > 2 * self.threshold else None
+        return str(best[1]) if best[0] > 2 * self.threshold else None
 
-    def solve(self, anode: str | None) -> Explanation:
+    def solve(self, source: str | float | None) -> Explanation:
         """Fit, take out the weakest elements, and fit again until all that are left are needed."""
-        columns = self.columns(*([anode] if anode else []))
+        columns = self.columns(*([source] if source else []))
         proving = self._proving(columns.families)
         fit = fit_rows(columns.rows(), self.counts, self.first_variance())
         while True:
@@ -204,11 +209,11 @@ class _Problem(NamedTuple):
             needed = {family.element: 0.0 for family in columns.families}
             for family, score in zip(columns.families, scores, strict=True):
                 if (name := family.element, family.kind) in proving:
-                    doubt = 2 if name in UNUSUAL and name != anode else 1
-                    needed[name] = max(needed[name], score / doubt / self.threshold)
+                    rarity = 2 if name in UNUSUAL and name != source else 1
+                    needed[name] = max(needed[name], score / rarity / self.threshold)
             weakest = min(needed.values(), default=1.0)
             if weakest >= 1:
-                return self._explanation(columns, fit, scores, anode)
+                return self._explanation(columns, fit, scores, source)
             kept = [needed[family.element] > max(weakest, HOPELESS) for family in columns.families]
             areas = np.concatenate([fit.areas[: len(kept)][kept], fit.areas[len(kept) :]])
             columns, fit = columns.keep(np.array(kept)), fit._replace(areas=areas)
@@ -224,21 +229,25 @@ class _Problem(NamedTuple):
         return proving
 
     def _scores(self, columns: Columns, fit: Fit, variance: np.ndarray) -> np.ndarray:
-        """Significance of each family; errors grow where the fit is locally worse than the variance allows."""
+        """Return areas over the error that they would have if the family were absent, [family].
+
+        Where the fit is locally worse than the variance allows, the variance is raised to what the fit shows.
+        """
         width = 4 * BINS_PER_FWHM
         chi2 = np.convolve((self.counts - fit.model) ** 2 / variance, np.full(width, 1 / width), "same")
-        local = np.interp([family.main.energy for family in columns.families], self.axis, np.maximum(chi2, 1))
+        without = np.maximum(variance - columns.own_variance(fit.areas, self.axis), 1) * np.maximum(chi2, 1)
         size = len(columns.families)
-        return fit.areas[:size] / (fit.errors[:size] * np.sqrt(local))
+        return fit.areas[:size] / np.sqrt(np.einsum("fc,fc->f", fit.estimator[:size] ** 2, without) + 1e-300)
 
-    def _explanation(self, columns: Columns, fit: Fit, scores: np.ndarray, anode: str | None) -> Explanation:
+    def _explanation(self, columns: Columns, fit: Fit, scores: np.ndarray, source: str | float | None) -> Explanation:
         lines, _, smooth = columns.split(fit.areas)
         best: dict[str, Found] = {}
         for family, score, area in zip(columns.families, scores, lines, strict=True):
             name, main = family.element, family.main
-            role = "tube" if name == anode else "air" if name == "Ar" else "sample"
+            role = "tube" if name == source else "air" if name == "Ar" else "sample"
             if area > 0 and (name not in best or score > best[name].significance):
                 counts = float(area) * family.share_of(main)
                 best[name] = Found(name, main.name, main.energy, counts, float(score), role)
         ranked = sorted(best.values(), key=lambda found: -found.significance)
-        return Explanation(tuple(ranked), anode, self.axis, smooth @ columns.smooth, fit.model)
+        anode, beam = (source, None) if isinstance(source, str) else (None, source)
+        return Explanation(tuple(ranked), anode, beam, self.axis, smooth @ columns.smooth, fit.model)
