@@ -31,7 +31,7 @@ HEAD = np.dtype(
     ]
 )
 PADDING = 32  # zeros behind a block, so that reading whole heads and words never leaves it
-BATCH = 2**21  # bytes of stream decoded together; temporary arrays take some fifty times as much
+BATCH = 2**20  # bytes of stream decoded together: temporary arrays take some fifty times as much, and stay in cache
 VALUE = {1: "nibble", 2: "<u1", 4: "<u2", 8: "<u4"}  # item -> type of one value
 _COUNT = struct.Struct("<i").unpack_from
 _LENGTHS = struct.Struct("<HHHI").unpack_from
