@@ -4,7 +4,7 @@
 the nearest cluster, `assign_pixels(clusters, scores)` applies them. Scores are float32 [d, n], feature-major.
 """
 
-from velatura.cluster.application import Assignment, assign_pixels, memberships
+from velatura.cluster.assignment import Assignment, assign_pixels, memberships
 from velatura.cluster.fitting import fit
 from velatura.cluster.options import METHODS, ClusterOptions
 from velatura.cluster.record import Clusters

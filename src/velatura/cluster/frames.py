@@ -13,24 +13,36 @@ from velatura.cluster.options import ClusterOptions
 from velatura.cluster.statistics import Sums
 
 FLOOR = 1e-30
-"""Smallest variance, in units of the scaled data; keeps a cluster of identical pixels finite."""
+"""Smallest variance, in units of the scaled pixels; keeps a cluster of identical pixels finite."""
 MIXTURE_FLOOR = 1e-6
 """Variance added to every component of a Gaussian mixture, relative to the mean variance of all pixels."""
 
 
 @dataclass(frozen=True)
-class Model:
-    """The clusters between two passes, in the units of the layout; float64 [k, d], [k, d, d] and [k]."""
+class Moments:
+    """Weight [k], mean [k, d] and covariance about it [k, d, d] of the pixels of each cluster, float64."""
 
+    mass: np.ndarray
     centres: np.ndarray
     covariance: np.ndarray
-    """Regularised, as the whiteners use it."""
+
+
+@dataclass(frozen=True)
+class Model:
+    """The clusters between two passes, in the units of the layout, float64."""
+
+    centres: np.ndarray
+    """[k, d]."""
+    covariance: np.ndarray
+    """[k, d, d], regularised, as the whiteners use it."""
     whiteners: np.ndarray
-    """Rounded to the arithmetic of the passes, so that a pass can be undone exactly."""
+    """[k, d, d], rounded to the arithmetic of the passes, so that a pass can be undone exactly."""
     offsets: np.ndarray
-    """W v, rounded likewise."""
+    """[k, d], W v, rounded likewise."""
     log_weights: np.ndarray
+    """[k], Gaussian mixture only: log of proportion over root of determinant."""
     noise: float
+    """Squared distance delta^2 of the noise cluster; infinite without one."""
     dtype: np.dtype
 
     def frames(self) -> Frames:
@@ -39,71 +51,66 @@ class Model:
         return Frames(*(array.astype(self.dtype) for array in small))
 
 
-def spheres(centres: np.ndarray, dtype: np.dtype) -> Model:
-    """Return clusters of unit covariance at these centres [k, d]."""
-    clusters, features = centres.shape
-    unit = np.broadcast_to(np.eye(features), (clusters, features, features))
-    offsets = centres.astype(dtype).astype(np.float64)
-    return Model(centres, unit, unit, offsets, np.zeros(clusters), np.inf, np.dtype(dtype))
-
-
-def scatter(model: Model, sums: Sums) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Undo the frames: weights [k], means [k, d] and covariances [k, d, d] about them; empty clusters stay."""
-    moments = np.asarray(sums.moments)
-    mass = moments[:, -1, -1]
-    filled = mass > 1e-20 * max(mass.sum(), FLOOR)
-    safe = np.where(filled, mass, 1.0)
-    back = np.linalg.inv(model.whiteners)
-    mean = moments[:, :-1, -1] / safe[:, None]
-    spread = moments[:, :-1, :-1] / safe[:, None, None] - mean[:, :, None] * mean[:, None, :]
-    centres = np.einsum("kij,kj->ki", back, model.offsets + mean)
-    covariance = back @ spread @ back.transpose(0, 2, 1)
-    covariance = (covariance + covariance.transpose(0, 2, 1)) / 2
-    centres = np.where(filled[:, None], centres, model.centres)
-    return mass, centres, np.where(filled[:, None, None], covariance, model.covariance)
-
-
 def finish(model: Model, sums: Sums, options: ClusterOptions, whole: np.ndarray) -> Model:
-    """Return the clusters that follow from one pass. whole: covariance of all pixels [d, d]."""
-    mass, centres, covariance = scatter(model, sums)
-    features = centres.shape[1]
-    shrinkage, limit, log_weights = 0.0, options.condition_limit, np.zeros(len(centres))
-    if options.method == "gustafson-kessel":
-        shrinkage = options.shrinkage
-    elif options.method == "gaussian-mixture":
-        covariance = covariance + MIXTURE_FLOOR * np.trace(whole) / features * np.eye(features)
-        limit = np.inf
-    values, vectors = regularise(covariance, whole, shrinkage=shrinkage, limit=limit)
-    covariance = (vectors * values[:, None, :]) @ vectors.transpose(0, 2, 1)
-    if options.method == "gustafson-kessel":
-        volumes = np.log(np.ones(len(centres)) if options.volumes is None else np.asarray(options.volumes))
-        lengths = (volumes + np.log(values).sum(axis=1)) / features
-        stretch = np.exp((lengths[:, None] - np.log(values)) / 2)
-        whiteners = stretch[:, :, None] * vectors.transpose(0, 2, 1)
-    elif options.method == "gaussian-mixture":
-        whiteners = vectors.transpose(0, 2, 1) / np.sqrt(values)[:, :, None]
-        log_weights = np.log(np.maximum(mass / mass.sum(), FLOOR)) - np.log(values).sum(axis=1) / 2
-    else:
-        whiteners = model.whiteners
-    whiteners = whiteners.astype(model.dtype).astype(np.float64)
-    offsets = np.einsum("kij,kj->ki", whiteners, centres).astype(model.dtype).astype(np.float64)
-    return replace(
-        model, centres=centres, covariance=covariance, whiteners=whiteners, offsets=offsets, log_weights=log_weights
+    """Return the clusters that follow from one pass. whole: F0 [d, d]."""
+    return replace(shape(moments_of(model, sums), options, whole, model.dtype), noise=model.noise)
+
+
+def moments_of(model: Model, sums: Sums) -> Moments:
+    """Undo the frames of a pass; a cluster that no pixel belongs to stays where it was."""
+    mass = np.asarray(sums.mass)
+    filled = mass > 1e-20 * max(mass.sum(), FLOOR)
+    share = np.asarray(sums.moments) / np.where(filled, mass, 1.0)[:, None, None]  # mean of y [x; 1]'
+    back, turned = np.linalg.inv(model.whiteners), model.whiteners.transpose(0, 2, 1)
+    used = np.einsum("kij,kj->ki", back, model.offsets)  # the centres that the pass used
+    mean = share[:, :, -1]
+    square = (share[:, :, :-1] - mean[:, :, None] * used[:, None, :]) @ turned - mean[:, :, None] * mean[:, None, :]
+    covariance = back @ ((square + square.transpose(0, 2, 1)) / 2) @ back.transpose(0, 2, 1)
+    centres = used + np.einsum("kij,kj->ki", back, mean)
+    return Moments(
+        mass,
+        np.where(filled[:, None], centres, model.centres),
+        np.where(filled[:, None, None], (covariance + covariance.transpose(0, 2, 1)) / 2, model.covariance),
     )
 
 
-def regularise(
-    covariance: np.ndarray, whole: np.ndarray, *, shrinkage: float, limit: float
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return eigenvalues [k, d] and eigenvectors [k, d, d] of (1 - g) F + g det(F0)^(1/d) I, clamped to a condition.
+def shape(moments: Moments, options: ClusterOptions, whole: np.ndarray, dtype: np.dtype) -> Model:
+    """Return the clusters of a method that have these moments.
 
-    No eigenvalue stays below the largest of its cluster divided by `limit`. Source: Babuska, van der Veen, Kaymak
-    (2002), FUZZ-IEEE. The determinant of F0 is taken over the directions that the pixels span.
+    Gustafson and Kessel (1979): D = (rho det F)^(1/d) (x - v)' F^-1 (x - v). Gaussian mixture: the exponent of the
+    density. Fuzzy means and k-means: the plain distance.
     """
-    if shrinkage:
-        spread = np.linalg.eigvalsh(whole)
-        spread = np.maximum(spread, max(1e-12 * spread[-1], FLOOR))
-        sphere = np.exp(np.log(spread).mean()) * np.eye(len(whole))
-        covariance = (1 - shrinkage) * covariance + shrinkage * sphere
+    clusters, features = moments.centres.shape
+    covariance, limit, log_weights = moments.covariance, options.condition_limit, np.zeros(clusters)
+    if mixture := options.method == "gaussian-mixture":
+        limit, floor = np.inf, MIXTURE_FLOOR * np.trace(whole) / features
+        covariance = covariance + max(floor, FLOOR) * np.eye(features)
+    elif options.method == "gustafson-kessel" and options.shrinkage:
+        covariance = shrink(covariance, whole, options.shrinkage)
     values, vectors = np.linalg.eigh(covariance)
-    return np.maximum(values, np.maximum(values[:, -1:] / limit, FLOOR)), vectors
+    values = np.maximum(values, np.maximum(values[:, -1:] / limit, FLOOR))
+    turned = vectors.transpose(0, 2, 1)
+    if mixture:
+        stretch = values**-0.5
+        proportions = np.maximum(moments.mass / moments.mass.sum(), FLOOR)
+        log_weights = np.log(proportions) - np.log(values).sum(axis=1) / 2
+    elif options.method == "gustafson-kessel":
+        volumes = np.ones(clusters) if options.volumes is None else np.asarray(options.volumes)
+        mean_log = (np.log(volumes) + np.log(values).sum(axis=1)) / features
+        stretch = np.exp((mean_log[:, None] - np.log(values)) / 2)
+    whiteners = np.broadcast_to(np.eye(features), (*values.shape, features))
+    if options.method in ("gustafson-kessel", "gaussian-mixture"):
+        whiteners = (stretch[:, :, None] * turned).astype(dtype).astype(np.float64)
+    offsets = np.einsum("kij,kj->ki", whiteners, moments.centres).astype(dtype).astype(np.float64)
+    covariance = (vectors * values[:, None, :]) @ turned
+    return Model(moments.centres, covariance, whiteners, offsets, log_weights, np.inf, np.dtype(dtype))
+
+
+def shrink(covariance: np.ndarray, whole: np.ndarray, shrinkage: float) -> np.ndarray:
+    """Return (1 - g) F + g det(F0)^(1/d) I (Babuska, van der Veen and Kaymak 2002, FUZZ-IEEE).
+
+    Directions that no pixel spans count as 1e-12 of the widest, so that a dependent component does not undo it.
+    """
+    spread = np.linalg.eigvalsh(whole)
+    spread = np.maximum(spread, max(1e-12 * spread[-1], FLOOR))
+    return (1 - shrinkage) * covariance + shrinkage * np.exp(np.log(spread).mean()) * np.eye(len(whole))

@@ -25,6 +25,15 @@ class Rule(NamedTuple):
     """Statistics weigh a pixel by u**power; the fuzzy rule takes m."""
 
 
+def rule_of(method: str, fuzzifier: float) -> Rule:
+    """Return the rule of membership of a method."""
+    if method == "k-means":
+        return Rule("hard")
+    if method == "gaussian-mixture":
+        return Rule("mixture")
+    return Rule("fuzzy", round(1 / (fuzzifier - 1), 12), fuzzifier)
+
+
 class Frames(NamedTuple):
     """Where the clusters are, as the device sees it."""
 
@@ -36,12 +45,20 @@ class Frames(NamedTuple):
     """Squared distance delta^2 of the noise cluster; infinite without one."""
 
 
-def whiten(frames: Frames, block: Float[Array, "d p"]) -> Float[Array, "k d p"]:
-    """Return y = W x - b of every cluster; |y|^2 is the squared distance."""
+def whiten(frames: Frames, block: Float[Array, "e p"]) -> Float[Array, "k d p"]:
+    """Return y = W x - b of every cluster for pixels [x; 1]; |y|^2 is the squared distance."""
     clusters, features, _ = frames.whiteners.shape
-    stacked = frames.whiteners.reshape(clusters * features, features)
-    y = jnp.matmul(stacked, block, precision="highest") - frames.offsets.reshape(-1, 1)
+    maps = jnp.concatenate([frames.whiteners, -frames.offsets[:, :, None]], axis=2)
+    y = jnp.matmul(maps.reshape(clusters * features, features + 1), block, precision="highest")
     return y.reshape(clusters, features, -1)
+
+
+def squared_length(y: Float[Array, "k d p"]) -> Float[Array, "k p"]:
+    """Return the sums of squares over d, written out: a reduction over a middle axis is slow on processors."""
+    squares = [jnp.square(y[:, feature]) for feature in range(y.shape[1])]
+    while len(squares) > 1:
+        squares = [sum(squares[pair : pair + 2]) for pair in range(0, len(squares), 2)]
+    return squares[0]
 
 
 def raise_to(x: Float[Array, "..."], power: float) -> Float[Array, "..."]:
@@ -78,9 +95,8 @@ def assign(
 
 @partial(jax.jit, static_argnames="rule")
 def memberships_of(
-    block: Float[Array, "d p"], frames: Frames, *, rule: Rule
+    block: Float[Array, "e p"], frames: Frames, *, rule: Rule
 ) -> tuple[Float[Array, "k p"], Float[Array, " p"], Float[Array, " p"]]:
-    """Return memberships, noise memberships and squared distances to the nearest cluster of one block."""
-    y = whiten(frames, block)
-    distance2 = jnp.sum(y * y, axis=1)
+    """Return memberships, noise memberships and squared distances to the nearest cluster of pixels [x; 1]."""
+    distance2 = squared_length(whiten(frames, block))
     return *assign(distance2, frames, rule), distance2.min(axis=0)

@@ -1,4 +1,4 @@
-"""The first look at all pixels: are they finite, how many count, and a fair random sample of them."""
+"""The first look at all pixels: are they finite, what are their mean and covariance, and a fair random sample."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -10,6 +10,8 @@ from velatura.base.errors import InputError
 
 SAMPLE = 100_000
 """Pixels among which the starting centres are sought; the first of them are watched for convergence."""
+PIECE = 2**16
+"""Pixels turned to float64 at once."""
 
 Parts = Callable[[], Iterator[tuple[np.ndarray, np.ndarray]]]
 """Starts a new iterator over (scores [d, n_i], weights [n_i])."""
@@ -17,14 +19,16 @@ Parts = Callable[[], Iterator[tuple[np.ndarray, np.ndarray]]]
 
 @dataclass(frozen=True)
 class Survey:
-    """What is known about the pixels before the clustering starts."""
+    """What is known about the pixels before the clustering starts, in the units of the scores."""
 
     pixels: int
     """Pixels in all, those of no weight included."""
     total: float
     """Sum of the weights."""
-    squares: float
-    """Sum of the squared weights."""
+    mean: np.ndarray
+    """float64 [d]."""
+    covariance: np.ndarray
+    """float64 [d, d], unbiased."""
     sample: np.ndarray
     """Up to SAMPLE pixels of positive weight, [d, s], in random order."""
     weights: np.ndarray
@@ -54,21 +58,54 @@ def in_parts(scores: Any, weights: np.ndarray | None) -> Parts:
 
 def survey(parts: Parts, *, rng: np.random.Generator) -> Survey:
     """Read all parts once. Raises InputError for values that are not finite, bad weights and no pixels."""
-    pixels, total, squares = 0, 0.0, 0.0
-    sample: list[np.ndarray] = []  # [lot; weight; scores], the pixels with the smallest lots
+    origin, pixels, squares, moments, drawn = None, 0, 0.0, 0.0, None
     for scores, weights in parts():
-        check(scores, weights)
-        pixels, total, squares = pixels + len(weights), total + weights.sum(), squares + np.square(weights).sum()
-        lots = np.where(weights > 0, rng.random(len(weights)), np.inf)
-        drawn = smallest(lots)
-        sample.append(np.concatenate([lots[None, drawn], weights[None, drawn], scores[:, drawn]]))
-        if len({len(piece) for piece in sample}) > 1:
-            raise InputError(f"all parts need the same components; found {[len(piece) - 2 for piece in sample]}")
-        together = np.concatenate(sample, axis=1)
-        sample = [together[:, smallest(together[0])]]
-    if total == 0:
+        check(scores, weights, drawn)
+        if origin is None:
+            origin = scores.mean(axis=1, dtype=np.float64)
+        pixels, squares = pixels + len(weights), squares + float(weights @ weights)
+        moments = moments + moments_about(origin, scores, weights)
+        drawn = draw(drawn, scores, weights, rng)
+    if origin is None or drawn is None or drawn.shape[1] == 0:
         raise InputError("clustering needs pixels of positive weight; found none. Check the mask and the region")
-    return Survey(pixels, float(total), float(squares), sample[0][2:], sample[0][1])
+    total = moments[-1, -1]
+    shift = moments[:-1, -1] / total
+    spread = moments[:-1, :-1] / total - np.outer(shift, shift)
+    freedom = 1 - squares / total**2
+    return Survey(pixels, float(total), origin + shift, spread / (freedom or 1.0), drawn[2:], drawn[1])
+
+
+def check(scores: np.ndarray, weights: np.ndarray, drawn: np.ndarray | None) -> None:
+    """Raise InputError where values are not finite, weights are negative, or parts do not fit each other."""
+    if drawn is not None and len(scores) != len(drawn) - 2:
+        raise InputError(f"all parts need {len(drawn) - 2} components; found one of {len(scores)}")
+    if len(weights) != scores.shape[1]:
+        raise InputError(f"weights must be one a pixel; found {len(weights)} for {scores.shape[1]} pixels")
+    if not all(np.isfinite(component).all() for component in scores):
+        raise InputError("scores must be finite; found NaN or infinity. Leave these pixels out (score and weight 0)")
+    if not np.isfinite(weights).all() or np.any(weights < 0):
+        raise InputError("weights must be finite and 0 or more; found others. Give 0 to pixels that do not count")
+
+
+def moments_about(origin: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Return the sum of w [x - origin; 1] [x - origin; 1]', float64 [d + 1, d + 1]."""
+    moments = np.zeros((len(scores) + 1, len(scores) + 1))
+    for begin in range(0, scores.shape[1], PIECE):
+        x = scores[:, begin : begin + PIECE] - origin[:, None]
+        x = np.concatenate([x, np.ones((1, x.shape[1]))])
+        moments += (x * weights[begin : begin + PIECE]) @ x.T
+    return moments
+
+
+def draw(drawn: np.ndarray | None, scores: np.ndarray, weights: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Return [lot; weight; scores] of the SAMPLE pixels with the smallest lots so far, in rising order of the lots."""
+    lots = np.where(weights > 0, rng.random(len(weights)), np.inf)
+    kept = smallest(lots)
+    fresh = np.concatenate([lots[None, kept], weights[None, kept], scores[:, kept]])
+    if drawn is None:
+        return fresh
+    together = np.concatenate([drawn, fresh], axis=1)
+    return together[:, smallest(together[0])]
 
 
 def smallest(lots: np.ndarray) -> np.ndarray:
@@ -79,11 +116,3 @@ def smallest(lots: np.ndarray) -> np.ndarray:
     else:
         chosen = np.argsort(lots, kind="stable")
     return chosen[np.isfinite(lots[chosen])]
-
-
-def check(scores: np.ndarray, weights: np.ndarray) -> None:
-    """Raise InputError where values are not finite or weights are negative."""
-    if not all(np.isfinite(component).all() for component in scores):
-        raise InputError("scores must be finite; found NaN or infinity. Mask these pixels (weight 0, score 0)")
-    if not np.isfinite(weights).all() or np.any(weights < 0):
-        raise InputError("weights must be finite and 0 or more; found others. Give 0 to pixels that do not count")
