@@ -102,9 +102,9 @@ def test_cancelled_import_leaves_nothing(tmp_path: Path, rng: np.random.Generato
 
 
 def test_import_removes_what_a_killed_one_left(tmp_path: Path, rng: np.random.Generator) -> None:
-    (tmp_path / ".p.zarr.01234567.part" / "counts").mkdir(parents=True)
-    create_workspace(tmp_path / "p.zarr", some_cube(rng))
-    assert [file.name for file in tmp_path.iterdir()] == ["p.zarr"]
+    (tmp_path / ".p[1].zarr.01234567.part" / "counts").mkdir(parents=True)
+    create_workspace(tmp_path / "p[1].zarr", some_cube(rng))
+    assert [file.name for file in tmp_path.iterdir()] == ["p[1].zarr"]
 
 
 def test_calibration_is_replaced_and_counts_stay(tmp_path: Path, rng: np.random.Generator) -> None:

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from glob import escape
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -48,7 +49,7 @@ def create_workspace(path: Path, cube: xr.Dataset, *, progress: Progress = silen
     path = Path(path)
     if path.exists():
         raise InputError(f"{path} exists already. Open it, or choose another name for the workspace")
-    for left in path.parent.glob(f".{path.name}.*.part"):
+    for left in path.parent.glob(f".{escape(path.name)}.*.part"):
         remove(left)
     with written_aside(path) as aside:
         aside.mkdir()

@@ -107,4 +107,5 @@ def _moved(one: Detector, number: int, axis: dict[str, Any], channels: int) -> d
 
 def _move(block: np.ndarray, *, axes: tuple[np.ndarray, np.ndarray], number: int, block_info: Any = None) -> np.ndarray:
     first = block_info[0]["array-location"][0][0] if block_info else 0
-    return redistribute(block, *axes, rng=np.random.default_rng([SEED, number, first]))
+    rng = np.random.default_rng([SEED, number, first])
+    return np.stack([redistribute(row, *axes, rng=rng) for row in block])  # row by row: draws are 64 bits wide
