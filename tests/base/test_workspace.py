@@ -275,6 +275,7 @@ assert os.waitpid(child(check), 0)[1] == 0
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="kills by signal")
 def test_killed_at_any_moment_leaves_the_old_or_none_and_the_next_run_goes_on(tmp_path: Path) -> None:
     path = tmp_path / "p.zarr"

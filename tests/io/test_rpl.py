@@ -298,6 +298,7 @@ for scan in sys.argv[1:]:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
 def test_memory_does_not_grow_with_the_scan(tmp_path: Path) -> None:
     """Peak private memory of streaming 200 MB and 400 MB, each in a process of its own, mapped or turned round."""
