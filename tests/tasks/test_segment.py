@@ -109,6 +109,12 @@ def test_cluster_spectra_are_weighted_means_of_raw_counts(scan, maps):
     np.testing.assert_allclose(maps.mean_spectrum, counts.mean((0, 1)), rtol=1e-6)
 
 
+def test_composite_maps_are_proposed_unless_unwanted(scan, maps):
+    assert 1 <= maps.sizes["proposal"] <= 10
+    assert maps.composite.dims == ("proposal", "y", "x")
+    assert "composite" not in segment(scan[0], Segmentation(clusters=3, proposals=0))
+
+
 def test_the_same_seed_gives_the_same_maps(scan, maps):
     again = segment(scan[0], Segmentation(clusters=5))
     np.testing.assert_array_equal(again.membership, maps.membership)
@@ -197,6 +203,7 @@ def test_asking_too_much_is_refused(scan):
         ({"clusters": 1}, 'clusters must be 2 or more, or "auto"; found 1'),
         ({"clusters": "many"}, "or \"auto\"; found 'many'"),
         ({"components": 0}, "components must be 1 or more"),
+        ({"proposals": -1}, "proposals must be 0 or more; found -1"),
     ],
 )
 def test_options_are_checked_at_birth(options, message):

@@ -1,11 +1,11 @@
 """Which elements a cluster's mean spectrum shows, and how it differs from the painting's mean."""
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
-import xarray as xr
 
-from velatura.spectra.explain import Explanation, Found, explain
+from velatura.spectra.explain import Explanation, explain
 from velatura.spectra.response import Detector
 from velatura.tasks.cluster_spectra import ClusterSpectra
 
@@ -22,8 +22,6 @@ class ClusterElements(NamedTuple):
     """Of each cluster, by falling counts: "Pb, Hg"."""
     contrast: tuple[str, ...]
     """Of each cluster: what it holds more of than the painting's mean, then what less, "Hg x6.1, Cu x0.2"."""
-    lines: dict[str, float]
-    """Line that shows each element of the scan best -> its energy [keV]; tube and air left out."""
 
 
 class _Line(NamedTuple):
@@ -33,41 +31,35 @@ class _Line(NamedTuple):
     error: float
 
 
-def cluster_elements(spectra: ClusterSpectra, cube: xr.Dataset, *, pixels: int) -> ClusterElements:
-    """Name the elements of each cluster's mean spectrum; pixels: number of pixels behind `spectra.mean`."""
-    energy, attributes = cube.energy.values, cube.counts.attrs
-    options = {
-        "detector": Detector(
-            noise=attributes.get("noise") or Detector.noise, fano=attributes.get("fano") or Detector.fano
-        ),
-        "tube_voltage": attributes.get("tube_voltage"),
-    }
-    whole = explain(spectra.mean * pixels, energy, anode=attributes.get("anode"), **options)
-    mean, lines = _sample_lines(whole, 1 / pixels), _energies(whole)
+def cluster_elements(
+    spectra: ClusterSpectra, energy: np.ndarray, *, pixels: int, acquisition: Mapping[str, Any]
+) -> ClusterElements:
+    """Name the elements of each cluster's mean spectrum.
+
+    energy: channel centres [keV] [channel]; pixels: number of pixels behind `spectra.mean`; acquisition: what is known
+    of `anode`, `tube_voltage` [kV], `noise` (FWHM) [keV] and `fano`.
+    """
+    detector = Detector(**{name: acquisition[name] for name in ("noise", "fano") if acquisition.get(name)})
+    options = {"detector": detector, "tube_voltage": acquisition.get("tube_voltage")}
+    whole = explain(spectra.mean * pixels, energy, anode=acquisition.get("anode"), **options)
+    mean = _sample_lines(whole, 1 / pixels)
     elements, contrast = [], []
     for spectrum, error in zip(spectra.spectrum, spectra.error, strict=True):
         unit = float((error**2).sum() / max(spectrum.sum(), 1e-12))  # counts a pixel that stand for one count
         explained = explain(spectrum / max(unit, 1e-12), energy, anode=whole.anode, **options)
         here = _sample_lines(explained, unit)
-        lines = _energies(explained) | lines
         elements.append(", ".join(list(_strong(here))[:MOST_ELEMENTS]))
         contrast.append(", ".join(_contrast(here, mean)))
-    return ClusterElements(tuple(elements), tuple(contrast), lines)
+    return ClusterElements(tuple(elements), tuple(contrast))
 
 
 def _sample_lines(explained: Explanation, unit: float) -> dict[str, _Line]:
+    """The strongest line of each element, without those of the tube and of air."""
     return {
         found.element: _Line(found.counts * unit, found.counts * unit / found.significance)
-        for found in _of_sample(explained)
+        for found in explained.found
+        if found.role == "sample"
     }
-
-
-def _of_sample(explained: Explanation) -> list[Found]:
-    return [found for found in explained.found if found.role == "sample"]
-
-
-def _energies(explained: Explanation) -> dict[str, float]:
-    return {found.line: found.energy for found in _of_sample(explained)}
 
 
 def _strong(lines: dict[str, _Line]) -> dict[str, _Line]:
@@ -87,4 +79,8 @@ def _contrast(here: dict[str, _Line], mean: dict[str, _Line]) -> list[str]:
     strong = [name for name in _strong(here) if ratio.get(name, 1) > CHANGE]
     more = sorted(strong, key=lambda name: -ratio[name])[:MOST_MORE]
     less = [name for name in _strong(mean) if ratio.get(name, 1) < 1 / CHANGE][:MOST_LESS]
-    return [f"{name} x{ratio[name]:.0f}" if ratio[name] >= 10 else f"{name} x{ratio[name]:.1f}" for name in more + less]
+    return [f"{name} x{_short(ratio[name])}" for name in more + less]
+
+
+def _short(ratio: float) -> str:
+    return "100+" if ratio >= 100 else f"{ratio:.0f}" if ratio >= 10 else f"{ratio:.1f}"

@@ -9,6 +9,7 @@ from velatura.base.errors import InputError
 from velatura.base.progress import Progress, silent
 from velatura.cluster import ClusterOptions, Clusters, fit
 from velatura.reduce.pca import Reduction, Scores
+from velatura.tasks.colours import cluster_colours
 
 if TYPE_CHECKING:
     import jax
@@ -32,6 +33,8 @@ class Found:
     """int [part]: number of the shown cluster to which each cluster of the clustering belongs (merged ones share)."""
     names: tuple[str, ...]
     """Of the shown clusters."""
+    colours: tuple[str, ...]
+    """Of the shown clusters, "#rrggbb"."""
     anomaly_unit: float | None = None
     """Distance to the nearest cluster that counts as 1; None takes the 99 % quantile of the scan at hand."""
     notes: tuple[str, ...] = ()
@@ -69,7 +72,8 @@ def find_clusters(
     if not clusters.converged:
         notes.append(f"the clustering had not come to rest after {clusters.iterations} iterations")
     names = tuple(f"C{number + 1}" for number in range(len(clusters.centres)))
-    return Found(reduction, clusters, np.arange(len(names)), names, notes=tuple(notes))
+    colours = tuple(cluster_colours(len(names)))
+    return Found(reduction, clusters, np.arange(len(names)), names, colours, notes=tuple(notes))
 
 
 def affordable_clusters(asked: int | str, pixels: int) -> tuple[list[int], list[str]]:

@@ -38,12 +38,16 @@ class Segmentation:
     """Number of principal components; None keeps those above the noise floor."""
     region: Region | None = None
     """Part of the scan to use, (x0, y0, x1, y1) in pixels, x1 and y1 not included."""
+    proposals: int = 10
+    """Most composite maps to propose: joins of clusters that share a signature; 0 for none."""
 
     def __post_init__(self) -> None:
         if self.clusters != "auto" and (not isinstance(self.clusters, int) or self.clusters < 2):
             raise InputError(f'clusters must be 2 or more, or "auto"; found {self.clusters!r}')
         if self.components is not None and self.components < 1:
             raise InputError(f"components must be 1 or more, or None for the noise floor; found {self.components}")
+        if self.proposals < 0:
+            raise InputError(f"proposals must be 0 or more; found {self.proposals}")
 
 
 def segment(
@@ -55,7 +59,7 @@ def segment(
     clusters_from: xr.Dataset | None = None,
     progress: Progress = silent,
 ) -> xr.Dataset:
-    """Return membership maps, labels, ambiguity and anomaly, and each cluster's spectrum, elements and colour.
+    """Return membership maps, labels, ambiguity, anomaly, spectra and elements of clusters, and composite maps.
 
     cube: see `make_cube`; mask: bool [y, x], True where to look; clusters_from: an earlier result (of this or another
     scan) whose clusters are applied instead of searching new ones: of `config` only the region counts then.
@@ -64,6 +68,7 @@ def segment(
     """
     from velatura.reduce.pca import principal_components, project
     from velatura.tasks.clustering import find_clusters
+    from velatura.tasks.composites import composite_maps
     from velatura.tasks.segment_maps import describe
     from velatura.tasks.segment_record import stored_segmentation
 
@@ -87,9 +92,12 @@ def segment(
     maps = describe(cube, found, scores, progress=progress)
     dropped = int(used.sum() - scores.used.sum())
     notes = [*found.notes, *([f"{dropped} pixels without counts were left out"] if dropped else [])]
-    return maps.assign_attrs(
-        parameters=json.dumps({**asdict(config), "seed": seed, "clusters_from": clusters_from is not None}),
-        notes=json.dumps(notes),
+    parameters = {**asdict(config), "seed": seed, "clusters_from": clusters_from is not None}
+    maps = maps.assign_attrs(parameters=json.dumps(parameters), notes=json.dumps(notes))
+    return (
+        composite_maps(cube, maps, proposals=config.proposals, seed=seed, progress=progress)
+        if config.proposals
+        else maps
     )
 
 

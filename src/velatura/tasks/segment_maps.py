@@ -1,5 +1,7 @@
 """From a clustering to the maps that people look at: docs/results.md, maps/segment."""
 
+import json
+
 import numpy as np
 import xarray as xr
 
@@ -9,22 +11,24 @@ from velatura.reduce.pca import Scores
 from velatura.tasks.cluster_elements import cluster_elements
 from velatura.tasks.cluster_spectra import cluster_spectra
 from velatura.tasks.clustering import Found
-from velatura.tasks.colours import cluster_colours
 from velatura.tasks.segment_record import stored_attributes, stored_variables
 
 ANOMALY_QUANTILE = 0.99
+ACQUISITION = ("anode", "tube_voltage", "noise", "fano")
 
 
 def describe(cube: xr.Dataset, found: Found, scores: Scores, *, progress: Progress = silent) -> xr.Dataset:
     """Apply the clusters to the pixels and return images, spectra and names of the clusters."""
-    shown, parts = len(found.names), len(found.part_of)
+    parts = len(found.part_of)
     assigned = assign_pixels(found.clusters, scores.scores)
     membership = merge_parts(assigned.membership[:parts], found.part_of)
     spectra = cluster_spectra(
         cube.counts.data, membership**found.clusters.fuzzifier, used=scores.used, progress=progress
     )
     unit = found.anomaly_unit or max(float(np.quantile(assigned.distance, ANOMALY_QUANTILE)), 1e-12)
-    named = cluster_elements(spectra, cube, pixels=membership.shape[1])
+    attributes = cube.counts.attrs
+    acquisition = {name: attributes[name] for name in ACQUISITION if attributes.get(name)}
+    named = cluster_elements(spectra, cube.energy.values, pixels=membership.shape[1], acquisition=acquisition)
     used = scores.used
     image, channel = ("y", "x"), {"units": "counts per pixel"}
     variables = {
@@ -41,7 +45,7 @@ def describe(cube: xr.Dataset, found: Found, scores: Scores, *, progress: Progre
     if len(assigned.membership) > parts:
         variables["noise"] = (image, in_place(assigned.membership[parts], used, fill=0))
     along = {
-        "colour": cluster_colours(shown),
+        "colour": list(found.colours),
         "share": membership.sum(1, dtype=np.float64) / membership.shape[1],
         "mass": spectra.mass,
         "elements": list(named.elements),
@@ -49,7 +53,8 @@ def describe(cube: xr.Dataset, found: Found, scores: Scores, *, progress: Progre
     }
     coordinates = {"cluster": list(found.names), "energy": cube.energy}
     coordinates |= {name: ("cluster", values) for name, values in along.items()}
-    return xr.Dataset(variables, coordinates, stored_attributes(found, unit))
+    attributes = {**stored_attributes(found, unit), "acquisition": json.dumps(acquisition)}
+    return xr.Dataset(variables, coordinates, attributes)
 
 
 def merge_parts(membership: np.ndarray, part_of: np.ndarray) -> np.ndarray:

@@ -78,5 +78,5 @@ def stored_segmentation(maps: xr.Dataset) -> Found:
         validity=json.loads(maps.attrs["validity"]),
         **numbers,
     )
-    names = tuple(str(name) for name in maps.cluster.values)
-    return Found(reduction, clusters, maps.part_of.values.astype(int), names, maps.attrs["anomaly_unit"])
+    names, colours = (tuple(str(one) for one in maps[name].values) for name in ("cluster", "colour"))
+    return Found(reduction, clusters, maps.part_of.values.astype(int), names, colours, maps.attrs["anomaly_unit"])
