@@ -7,6 +7,7 @@ that any band of rows is decoded alone. `bcf_container.py` reads the file system
 
 import struct
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,10 +49,11 @@ def open_scan(path: Path, options: ReadOptions) -> xr.Dataset:
     numbers = _choose(path, streams, options.detector)
     headers = [read_spectrum_header(text, number) for number in numbers]
     sources = [files[f"SpectrumData{number}"] for number in numbers]
-    maps = [
-        index_stream(source, header.channels, allow_truncated=options.allow_truncated)
-        for source, header in zip(sources, headers, strict=True)
-    ]
+    with damage_named(path):
+        maps = [
+            index_stream(source, header.channels, allow_truncated=options.allow_truncated)
+            for source, header in zip(sources, headers, strict=True)
+        ]
     if len({(one.height, one.width) for one in maps}) > 1:
         raise InputError(f"{path.name}: its streams differ in size. Give --detector {numbers[0]} to read one")
     channels = max(one.channels for one in maps)
@@ -87,15 +89,24 @@ class StreamMap:
     width: int
     channels: int
     largest: int
-    """The largest count of any channel of any pixel, or a bound not above 255."""
+    """No count exceeds it."""
     valid: np.ndarray
     """bool [y, x], True for the pixels that are stored"""
     starts: np.ndarray
     """int64 [height + 1], byte at which each row begins; rows that are not there begin where the last one ends"""
 
 
+@contextmanager
+def damage_named(path: Path) -> Iterator[None]:
+    """Turn a ValueError about the content of a stream into a FileFormatError with the file's name."""
+    try:
+        yield
+    except (ValueError, IndexError) as error:
+        raise FileFormatError(f"{path.name} is damaged: {error}. Copy it again from the scanner") from error
+
+
 def index_stream(file: StoredFile | InflatedFile, channels: int, *, allow_truncated: bool = False) -> StreamMap:
-    """Walk once over a stream of at least `channels` channels. Raises FileFormatError when it is damaged.
+    """Walk once over a stream of at least `channels` channels. Raises ValueError or FileFormatError when it is damaged.
 
     allow_truncated: rows that are not wholly there are left out instead.
     """
@@ -106,9 +117,7 @@ def index_stream(file: StoredFile | InflatedFile, channels: int, *, allow_trunca
     height, width = struct.unpack("<ii", file.read(0, 8))
     plausible = 8 * file.size + 2**16  # pixels: a stored one takes 22 bytes, and few scans are nearly empty
     if min(height, width) < 1 or max(height, width) > SIDE_LIMIT or height * width > plausible:
-        raise FileFormatError(
-            f"{file.path.name}: a scan of {height} x {width} pixels is not plausible; the stream is damaged"
-        )
+        raise ValueError(f"a scan of {height} x {width} pixels is not plausible")
     valid, largest = np.zeros((height, width), bool), 0
     starts = np.full(height + 1, FIRST_ROW, np.int64)
     span = (FIRST_ROW, file.present if allow_truncated else file.size)
@@ -117,9 +126,7 @@ def index_stream(file: StoredFile | InflatedFile, channels: int, *, allow_trunca
         starts[block.first + len(block.starts) :] = block.stop
         y, x = block.y, block.pixels.heads["x"]
         if np.any(x >= width) or len(np.unique(y * width + x)) < len(x):
-            raise FileFormatError(
-                f"{file.path.name}: pixels beside or upon each other near row {block.first}; the stream is damaged"
-            )
+            raise ValueError(f"pixels beside or upon each other in row {block.first} or soon after")
         valid[y, x] = True
         channels = max(channels, int(block.pixels.heads["channels"].max(initial=0)))
         largest = max([largest, *(batch.largest() for _, batch in block.pixels.batches())])
@@ -138,10 +145,11 @@ class BcfRows(RowSource):
         _, width, channels = self.shape
         counts = np.zeros((last - first, width, channels), self.dtype)
         span = (int(self.starts[first]), int(self.starts[last]))
-        for block in row_blocks(self.file, span, rows=last - first, width=width):
-            slots = block.y * width + block.pixels.heads["x"]
-            for part, batch in block.pixels.batches():
-                batch.add_to(counts.reshape(-1, channels), slots[part])
+        with damage_named(self.file.path):
+            for block in row_blocks(self.file, span, rows=last - first, width=width):
+                slots = block.y * width + block.pixels.heads["x"]
+                for part, batch in block.pixels.batches():
+                    batch.add_to(counts.reshape(-1, channels), slots[part])
         return counts
 
 

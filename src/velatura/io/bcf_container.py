@@ -43,10 +43,7 @@ class StoredFile:
             parts = [_payload(file, int(run[0]), len(run), self.chunk_size) for run in runs if len(run)]
         data = b"".join(parts)[start - skipped * usable : stop - skipped * usable]
         if len(data) != stop - start:
-            raise FileFormatError(
-                f"{self.path.name} is cut short: {stop - start} bytes of a file inside it were asked, "
-                f"{len(data)} are there. Copy it again, or give --allow-truncated to read the whole rows"
-            )
+            raise _cut_short(self.path, stop - start, len(data))
         return data
 
 
@@ -55,28 +52,31 @@ class InflatedFile:
 
     def __init__(self, stored: StoredFile) -> None:
         self.path, self._stored, self._last = stored.path, stored, (-1, b"")
-        (blocks,) = struct.unpack("<I", stored.read(12, 16))
+        block, _, blocks = struct.unpack("<III", stored.read(4, 16))
         at, starts, sizes = 0x80, [], []
-        for _ in range(blocks):
-            packed, size, _, _ = struct.unpack("<IIII", stored.read(at, at + 16))
+        while len(starts) < blocks and at + 16 <= stored.present:
+            packed, size = struct.unpack("<II", stored.read(at, at + 8))
+            if at + 16 + packed > stored.present:
+                break
             starts.append((at + 16, at + 16 + packed))
             sizes.append(size)
             at += 16 + packed
-        if not blocks or max(sizes) > BLOCK_LIMIT:
+        if not blocks or max(block, *sizes) > BLOCK_LIMIT:
             raise FileFormatError(
                 f"{self.path.name}: damaged list of {blocks} compressed blocks. Copy it again from the scanner"
             )
         self._starts, self._edges = starts, np.cumsum([0, *sizes])
-        self.size = self.present = int(self._edges[-1])
+        self.present = int(self._edges[-1])
+        self.size = self.present if len(starts) == blocks else blocks * block  # at most; some are missing
 
     def read(self, start: int, stop: int) -> bytes:
         """Return the bytes start to stop; only the blocks that hold them are unpacked."""
         first = int(np.searchsorted(self._edges, start, "right")) - 1
-        last = int(np.searchsorted(self._edges, stop, "left"))
+        last = min(int(np.searchsorted(self._edges, stop, "left")), len(self._starts))
         data = b"".join(self._block(number) for number in range(first, last))
         data = data[start - int(self._edges[first]) : stop - int(self._edges[first])]
         if len(data) != stop - start:
-            raise FileFormatError(f"{self.path.name} ends at byte {self.size} of a compressed file; {stop} was asked")
+            raise _cut_short(self.path, stop - start, len(data))
         return data
 
     def _block(self, number: int) -> bytes:
@@ -93,6 +93,13 @@ class InflatedFile:
                 )
             self._last = (number, data)
         return data
+
+
+def _cut_short(path: Path, asked: int, found: int) -> FileFormatError:
+    return FileFormatError(
+        f"{path.name} is cut short: {asked} bytes of a file inside it were asked, {found} are there. "
+        "Copy it again, or give --allow-truncated to read the whole rows"
+    )
 
 
 def list_files(path: Path) -> dict[str, StoredFile | InflatedFile]:

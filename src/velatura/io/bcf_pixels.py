@@ -6,7 +6,7 @@ A pixel is a head of 22 bytes (`HEAD`) and its data:
     flag > 1 `packed` bytes of instructions, then `pulses` 16-bit channels of further single counts
 An instruction is (item, n): n empty channels for item 0, else a base of `item` bytes and n values of item/2 bytes
 (nibbles, low one first, for item 1) that add to the base. All pixels take a step of their instructions together, so
-that the loop runs as often as the longest list and not once a pixel.
+that the loop runs as often as the longest list and not once a pixel. What cannot be is a ValueError.
 """
 
 import itertools
@@ -15,8 +15,6 @@ from collections.abc import Iterator
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
-
-from velatura.base.errors import FileFormatError
 
 HEAD = np.dtype(
     [
@@ -40,11 +38,11 @@ _LENGTHS = struct.Struct("<HHHI").unpack_from
 def walk_row(data: bytes, at: int, width: int) -> tuple[list[int], int]:
     """Positions of the pixel heads of the row at `at`, and where the next row begins.
 
-    Raises struct.error when the row leaves `data`, FileFormatError when it holds more than `width` pixels.
+    Raises struct.error when the row leaves `data`, ValueError when it holds more than `width` pixels.
     """
     (stored,) = _COUNT(data, at)
     if not 0 <= stored <= width:
-        raise FileFormatError(f"a row of {stored} pixels in a scan {width} pixels wide: the stream is damaged")
+        raise ValueError(f"a row of {stored} pixels in a scan {width} pixels wide")
     at += 4
     positions = []
     for _ in range(stored):
@@ -73,7 +71,7 @@ class Pixels:
             yield slice(first, last), Pixels(block, self.positions[first:last] - start)
 
     def largest(self) -> int:
-        """The largest count of a channel, or a bound not above 255."""
+        """A number that no count exceeds: the largest count, or a bound near it that is cheaper."""
         singles, most = self.heads["flag"] < 2, 0
         pulses = self.heads["pulses"].astype(np.int64)
         if np.any(crowded := singles & (pulses > 255)):
@@ -93,12 +91,12 @@ class Pixels:
         for item, run in self._runs().items():
             place, value = self._values(item, run, slots[run["pixel"]] * channels + run["channel"])
             if np.any(run["channel"] + run["n"] > channels):
-                raise FileFormatError(f"counts beyond the {channels} channels of the scan: the stream is damaged")
+                raise ValueError(f"counts beyond the {channels} channels of the scan")
             flat[place] = value + np.repeat(run["base"], run["n"]) if run["base"].any() else value
         for bits in (12, 16):
             which, channel = self.pulses(bits)
             if channel.max(initial=0) >= channels:
-                raise FileFormatError(f"a pulse beyond the {channels} channels of the scan: the stream is damaged")
+                raise ValueError(f"a pulse beyond the {channels} channels of the scan")
             place, number = _count_equal(slots[which] * channels + channel)
             flat[place] += number.astype(counts.dtype)
 
@@ -109,7 +107,7 @@ class Pixels:
         number, flag = heads["pulses"][own].astype(np.int64), heads["flag"][own]
         start = self.positions[own] + HEAD.itemsize + np.where(flag > 1, heads["packed"][own], 0)
         if np.any((number * bits > 8 * heads["bytes"][own].astype(np.int64)) & (flag < 2)):
-            raise FileFormatError("a pixel with more pulses than its data hold: the stream is damaged")
+            raise ValueError("a pixel with more pulses than its data hold")
         groups, group = -(-number // 4), bits // 2  # four pulses at a time
         each = np.repeat(np.arange(len(own)), groups)
         step = np.arange(len(each)) - np.repeat(np.cumsum(groups) - groups, groups)
@@ -132,7 +130,7 @@ class Pixels:
             at, channel = at + 2 + item + (n.astype(np.int64) * item + 1 >> 1), channel + n
             if (at >= stop).any():
                 if (at > stop).any():
-                    raise FileFormatError("instructions that leave their pixel: the stream is damaged")
+                    raise ValueError("instructions that leave their pixel")
                 more = at < stop
                 pixel, at, stop, channel = pixel[more], at[more], stop[more], channel[more]
         if not steps:
@@ -140,14 +138,14 @@ class Pixels:
         pixel, channel, n, at, item = (np.concatenate(part) for part in zip(*steps, strict=True))
         kinds = np.flatnonzero(np.bincount(item)).tolist()
         if not {0, *VALUE}.issuperset(kinds):
-            raise FileFormatError(f"instructions of {kinds} bytes an item: the stream is damaged")
+            raise ValueError(f"instructions of {kinds} bytes an item")
         found: dict[int, dict[str, np.ndarray]] = {}
         for kind in kinds[kinds[0] == 0 :]:
             own = np.flatnonzero(item == kind)
             first = at.take(own) + 2
             base = sliding_window_view(self.data, kind)[first].view(f"<u{kind}")[:, 0]
             if np.any(base > 2**32):
-                raise FileFormatError("a count above 32 bits: the stream is damaged")
+                raise ValueError("a count above 32 bits")
             found[kind] = {
                 "pixel": pixel.take(own),
                 "channel": channel.take(own),
