@@ -10,11 +10,12 @@ from velatura.spectra.calibration_candidates import candidates, plausibility
 from velatura.spectra.calibration_lines import LineKnowledge, line_knowledge
 from velatura.spectra.calibration_match import Axis, FilteredSpectrum, Match, filter_spectrum, match, refine
 from velatura.spectra.calibration_peaks import ChannelPeaks, WidthLaw, find_channel_peaks
-from velatura.spectra.calibration_residuals import LineResidual, line_residuals
+from velatura.spectra.calibration_residuals import STRONG, LineResidual, line_residuals
 from velatura.spectra.response import FWHM_PER_SIGMA, SILICON_PAIR_ENERGY, Detector
 
 NEAR = 10.0  # eV: a line that close is counted as found
 LEAST_LINES = 4
+CLOSER = 40  # axes that are looked at closely
 LEAST_MARGIN = 25.0  # log evidence over the next axis; benchmarks/calibration.py measures what it costs
 DIFFERENT = 0.05  # two axes differ when they are this far apart [keV] at one end of the peaks
 REMEDY = "Give two points, e.g. --calibrate 640=6.404,1055=10.551"
@@ -117,7 +118,8 @@ def calibrate(sum_spectrum: np.ndarray, *, anode: str | None = None, tube_voltag
     Peaks are named in every possible way (calibration_candidates.py), each axis is held against all elements at once
     (calibration_match.py), the best is refined. Deterministic; about a second.
     Raises CalibrationError when fewer than two peaks stand out, when another axis explains the spectrum nearly as well,
-    or when fewer than four lines of two elements fall within 10 eV.
+    when fewer than four lines of two elements fall within 10 eV, or when more than a quarter of the strong lines are
+    more than 20 eV off.
     """
     spectrum = _clean(sum_spectrum)
     peaks = find_channel_peaks(spectrum)
@@ -155,15 +157,28 @@ def _best(view: FilteredSpectrum, peaks: ChannelPeaks, known: LineKnowledge, cha
     def evidence(found: Match) -> float:
         return found.score + float(plausibility(found.axis.zero, found.axis.gain, peaks, channels))
 
-    axes = candidates(peaks, channels, known)
-    if not len(axes):
+    axes = [Axis(*map(float, axis)) for axis in candidates(peaks, channels, known)]
+    if not axes:
         raise CalibrationError(f"no energy axis puts the {len(peaks.channel)} peaks found on known lines. {REMEDY}")
-    found = sorted((match(view, Axis(*map(float, axis)), known) for axis in axes), key=evidence, reverse=True)
+    ranked = sorted((match(view, axis, known, passes=1) for axis in axes), key=evidence, reverse=True)
+    found = sorted((match(view, one.axis, known) for one in ranked[:CLOSER]), key=evidence, reverse=True)
     found = sorted([refine(view, one, known) for one in found[:10]] + found[10:], key=evidence, reverse=True)
+    best = refine(view, _settled(view, found[0], known), known, steps=4)
     ends = peaks.channel[~peaks.broad][[0, -1]]
-    best = found[0]
     others = [one for one in found if np.abs(one.axis.energy(ends) - best.axis.energy(ends)).max() > DIFFERENT]
     return best, evidence(best) - max(map(evidence, others), default=-np.inf)
+
+
+def _settled(view: FilteredSpectrum, found: Match, known: LineKnowledge) -> Match:
+    """Return the match moved to the straight line through its strong lines, where that is clearly better."""
+    rows = [row for row in line_residuals(view, found, known) if row.significance >= STRONG]
+    if len(rows) < 3:
+        return found
+    channel = found.axis.channel(np.array([row.found for row in rows]))
+    weight = 1 / np.hypot([row.uncertainty for row in rows], NEAR / 2)
+    gain, zero = np.polyfit(channel, [row.expected for row in rows], 1, w=weight)
+    moved = refine(view, match(view, Axis(float(zero), float(gain)), known, law=found.law), known)
+    return moved if moved.score > found.score + 3 else found
 
 
 def _insist(found: Calibration, margin: float) -> None:
@@ -180,6 +195,13 @@ def _insist(found: Calibration, margin: float) -> None:
             f"the automatic calibration needs {LEAST_LINES} lines of two elements within {NEAR:.0f} eV; on its best "
             f"axis ({said}) it found {', '.join(row.line for row in close) or 'none'}. {REMEDY}"
         )
+    strong = [row for row in found.residuals if row.significance >= STRONG]
+    off = [row for row in strong if abs(row.residual) > 2 * NEAR]
+    if 4 * len(off) > len(strong):
+        raise CalibrationError(
+            f"the automatic calibration is not sure: on its best axis ({said}) {len(off)} of {len(strong)} strong "
+            f"lines are more than {2 * NEAR:.0f} eV off: {', '.join(row.line for row in off)}. {REMEDY}"
+        )
 
 
 def _calibration(
@@ -191,9 +213,9 @@ def _calibration(
 
 
 def _resolution(axis: Axis, law: WidthLaw) -> tuple[float, float]:
-    """Return noise as FWHM [keV] and Fano factor of a width law in channels."""
+    """Return noise as FWHM [keV] and Fano factor of a width law in channels, less the width of a channel itself."""
     per_energy = law.slope * axis.gain * FWHM_PER_SIGMA**2
-    at_zero = (law.level - law.slope * axis.zero / axis.gain) * axis.gain**2 * FWHM_PER_SIGMA**2
+    at_zero = (law.level - 1 / 12 - law.slope * axis.zero / axis.gain) * axis.gain**2 * FWHM_PER_SIGMA**2
     return float(np.sqrt(max(at_zero, 1e-6))), float(per_energy / (8 * np.log(2) * SILICON_PAIR_ENERGY))
 
 

@@ -14,7 +14,7 @@ def plausibility(zero: np.ndarray | float, gain: np.ndarray | float, peaks: Chan
     """Return the log prior of axes: usual zero and range, and widths that a silicon detector can have.
 
     The slope of the width law gives the gain to some 15 %; the FWHM at Mn Ka is 148 eV within a factor 1.2; zero lies
-    within a few hundred eV of -0.2 keV, gain between 2.5 and 50 eV, the last channel between 8 and 130 keV.
+    within a few hundred eV of -0.2 keV, gain between 2.5 and 60 eV, the last channel between 8 and 130 keV.
     """
     level, slope = peaks.law
     width = FWHM_PER_SIGMA * gain * np.sqrt(np.maximum(level + slope * (5.9 - zero) / gain, 0.01))
@@ -23,7 +23,7 @@ def plausibility(zero: np.ndarray | float, gain: np.ndarray | float, peaks: Chan
     log = -0.5 * np.minimum((np.log(width / 0.148) / 0.2) ** 2, 30)
     log = log - 0.5 * np.minimum((np.log(gain / expected) / trust) ** 2, 30) - 0.25 * (zero + 0.2) ** 2
     top = zero + gain * channels
-    outside = (zero > 0.7) | (zero < -2.6) | (gain < 0.0025) | (gain > 0.05) | (top < 8) | (top > 130)
+    outside = (zero > 0.7) | (zero < -2.6) | (gain < 0.0025) | (gain > 0.06) | (top < 8) | (top > 130)
     return np.where(outside, -40.0, log)
 
 

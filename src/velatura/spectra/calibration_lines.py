@@ -47,6 +47,11 @@ class LineKnowledge:
     """Most likely line [keV] at each energy of the grid, NaN far from all."""
 
     @cached_property
+    def costs(self) -> np.ndarray:
+        """Log evidence that each family must earn before it counts, and the strobe peak, pile-up and escape after."""
+        return np.array([2 - 1.5 * np.log(min(1.0, family.prior)) for family in self.families] + [2.0, 1.0, 1.0])
+
+    @cached_property
     def lines(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """(energy [keV], share, number of the family) of all lines, [line] each."""
         sizes = [len(family.energy) for family in self.families]

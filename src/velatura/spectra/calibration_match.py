@@ -129,16 +129,21 @@ def filter_spectrum(spectrum: np.ndarray, peaks: ChannelPeaks) -> FilteredSpectr
     return FilteredSpectrum(place, sigma, rows[:, 0], variance, peaks)
 
 
-def match(spectrum: FilteredSpectrum, axis: Axis, known: LineKnowledge, *, law: WidthLaw | None = None) -> Match:
-    """Fit all families of known lines on one axis to the filtered spectrum; law: widths, by default its peaks'."""
+def match(
+    spectrum: FilteredSpectrum, axis: Axis, known: LineKnowledge, *, law: WidthLaw | None = None, passes: int = 3
+) -> Match:
+    """Fit all families of known lines on one axis to the filtered spectrum.
+
+    law: widths, by default its peaks'; passes: least squares with outliers weighted down, from the second on without
+    families that are not seen; one pass is enough for a ranking.
+    """
     law = law or spectrum.peaks.law
     shapes = np.vstack([family_shapes(spectrum, axis, known, law), extra_shapes(spectrum, axis, law)])
     weight = 1 / np.sqrt(spectrum.variance)
     length = np.sqrt(((shapes * weight) ** 2).sum(1))
     active, soft = length > 1e-9, np.ones_like(weight)
-    cost = np.concatenate([[2 - 1.5 * np.log(min(1.0, f.prior)) for f in known.families], [2.0, 1.0, 1.0]])
     amount, left = np.zeros(len(shapes)), spectrum.signal * weight
-    for step in range(3):
+    for step in range(passes):
         design = (shapes[active] * (weight * soft) / length[active, None]).T
         normal = design.T @ design + 1e-6 * np.eye(active.sum())
         root = np.linalg.cholesky(normal).T
@@ -149,10 +154,9 @@ def match(spectrum: FilteredSpectrum, axis: Axis, known: LineKnowledge, *, law: 
         soft = np.sqrt(np.minimum(1, 3 / np.maximum(np.abs(left), 1e-9)))
         if step == 1:
             active &= (amount * length) ** 2 > SEEN
-    misfit = float(np.minimum(left**2, CAP).sum())
-    score = -misfit / 2 - float(cost @ (amount[: len(cost)] > 0))
-    count = len(known.families)
-    return Match(axis, law, score, misfit, amount[:count], amount[count:], left)
+    misfit, count = float(np.minimum(left**2, CAP).sum()), len(known.families)
+    seen = (amount * length)[: len(known.costs)] ** 2 > SEEN
+    return Match(axis, law, -misfit / 2 - float(known.costs @ seen), misfit, amount[:count], amount[count:], left)
 
 
 def refine(spectrum: FilteredSpectrum, found: Match, known: LineKnowledge, *, steps: int = 2) -> Match:

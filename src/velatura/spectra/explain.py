@@ -6,10 +6,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from velatura.atomic.elements import atomic_number
 from velatura.base.errors import InputError
 from velatura.spectra.background import estimate_background
 from velatura.spectra.columns import Columns, Fit, draw_columns, fit_rows
-from velatura.spectra.families import Family
+from velatura.spectra.families import PROVING, Family
 from velatura.spectra.rebin import rebin_spectra
 from velatura.spectra.response import Detector
 from velatura.spectra.scatter import monochromatic_energy
@@ -187,12 +188,12 @@ class _Problem(NamedTuple):
         return near + (0.03 * near) ** 2 + 1
 
     def recognise_anode(self) -> str | None:
-        """Return the tube with the most significant Compton peak; rhodium also by its lines, as no paint holds it."""
+        """Return the tube with the most significant Compton peak; rhodium also by its K lines, as no paint holds it."""
         columns = self.columns(*TUBES)
         fit = fit_rows(columns.rows(), self.counts, self.first_variance())
         lines, compton, _ = columns.split(fit.areas / fit.errors)
         best = max(zip(compton, columns.tubes, strict=True), default=(0.0, None))
-        rhodium = [score for score, family in zip(lines, columns.families, strict=True) if family.element == "Rh"]
+        rhodium = [lines[i] for i, family in enumerate(columns.families) if family.main.name == "Rh-Ka"]
         best = max(best, (max(rhodium, default=0.0), "Rh"), key=lambda scored: scored[0])
         return str(best[1]) if best[0] > 2 * self.threshold else None
 
@@ -222,7 +223,7 @@ class _Problem(NamedTuple):
         """Return (element, kind) of families that can prove an element: down to the first that is easy to excite."""
         proving, settled = set(), set()
         for family in families:  # K before L before M
-            if family.element not in settled:
+            if family.element not in settled and atomic_number(family.element) >= PROVING[family.kind]:
                 proving.add((family.element, family.kind))
                 if family.edge < self.easy:
                     settled.add(family.element)

@@ -11,6 +11,8 @@ from velatura.spectra.response import Detector, line_matrix
 
 LIGHTEST = {"K": 5, "L": 28, "M": 70}
 """First element (Z) whose family may show above 0.9 keV."""
+PROVING = {"K": 5, "L": 40, "M": 70}
+"""First element whose family can prove it alone; L lines of lighter ones are soft and faint beside their K lines."""
 FAINT = 2e-3  # share of a family below which a line is not drawn
 
 

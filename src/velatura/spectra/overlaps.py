@@ -4,7 +4,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from velatura.atomic.elements import atomic_number
 from velatura.atomic.lines import LineGroup, groups_of
+from velatura.spectra.families import PROVING
 from velatura.spectra.response import Detector
 
 NOTABLE = 0.05  # share of its family that makes a group able to disturb
@@ -74,7 +76,7 @@ def overlaps(
 
 
 def _notable(element: str, window: tuple[float, float], limit: float) -> tuple[LineGroup, ...]:
-    """Groups with a second letter (Ka, Lb) that lie in the window and hold a notable share of their family."""
+    """Groups with a second letter (Ka, Lb), in the window, notable in a family that can prove its element."""
     return tuple(
         group
         for group in groups_of(element)
@@ -82,6 +84,7 @@ def _notable(element: str, window: tuple[float, float], limit: float) -> tuple[L
         and window[0] <= group.energy <= window[1]
         and sum(line.weight for line in group.lines) >= NOTABLE
         and min(line.edge_energy for line in group.lines) < limit
+        and atomic_number(element) >= PROVING[group.lines[0].edge[0]]
     )
 
 

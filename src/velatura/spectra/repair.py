@@ -206,7 +206,7 @@ def _by_rows(cube: xr.Dataset, function: Callable[[np.ndarray, int], np.ndarray]
         for name, image in cube.data_vars.items()
         if image.dims == ("y", "x")
     }
-    return cube.assign(counts=cube.counts.copy(data=_mapped(cube.counts.data, function)), **images)
+    return cube.assign({"counts": cube.counts.copy(data=_mapped(cube.counts.data, function)), **images})
 
 
 def _mapped(counts: np.ndarray | da.Array, function: Callable[[np.ndarray, int], np.ndarray]):
