@@ -10,8 +10,8 @@ from PIL import Image
 from velatura.report.drawing import POINT, as_png, as_svg, legible
 from velatura.report.figures import figures, save_figures
 from velatura.report.map_figures import lay_out, map_sheet, marked_map
-from velatura.report.overview import OVERVIEW_DPI, blend, overview
-from velatura.report.panels import MapPanel
+from velatura.report.overview import OVERVIEW_DPI, overview
+from velatura.report.panels import MapPanel, blend
 from velatura.report.raster import LEFT_OUT
 from velatura.report.spectrum_figures import cluster_spectra, cluster_spectrum, scan_spectra, thinned
 
@@ -131,7 +131,7 @@ def test_all_figures_are_written_and_the_settings_put_back(content, tmp_path) ->
     paths = save_figures(tmp_path / "figures", content)
     assert dict(mpl.rcParams) == before
     assert {path.stem for path in paths} == {
-        *("labels", "memberships", "cluster-spectra", "confidence", "anomalies", "composites"),
+        *("labels", "memberships", "cluster-spectra", "confidence", "anomalies", "composites", "hidden"),
         *("composite-P1", "composite-P2", "element-maps", "scan-spectra", "calibration"),
     }
     assert sorted(tmp_path.glob("figures/*")) == sorted(paths)
@@ -158,5 +158,5 @@ def test_the_overview_is_one_picture_of_sixteen_hundred_pixels(segment, elements
     assert picture.shape[1] == 1600
     assert [axes.get_title(loc="left") for axes in figure.axes[:2]] == [
         "What the eye sees",
-        "What is proposed as hidden" if any(hidden) else "Best proposal, not announced as hidden",
+        "What may lie beneath" if any(hidden) else "Best proposal, not hidden",
     ]

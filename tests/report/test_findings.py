@@ -35,9 +35,7 @@ def test_unused_and_infinite_pixels_are_no_anomalies(segment) -> None:
 
 def test_hidden_is_announced_only_when_the_result_says_so(segment) -> None:
     maps = segment()
-    assert findings.hidden_finding(maps).startswith(
-        "One map is announced as possibly hidden: P1, Hg-La across C1 and C2"
-    )
+    assert findings.hidden_finding(maps).startswith("One map is announced as possibly hidden: P1 (Hg-La, in C1 and C2)")
     quiet = maps.assign_coords(hidden=("proposal", [False, False]))
     assert findings.hidden_finding(quiet).startswith("Nothing hidden was found")
     assert "Two joins of clusters" in findings.hidden_finding(quiet)
@@ -60,3 +58,18 @@ def test_the_strongest_lines_come_first(elements) -> None:
     first, second = findings.element_findings(result)
     assert "Four lines were mapped; the strongest: Hg-La" in first
     assert second.startswith("One overlap of lines")
+
+
+def test_a_proposal_says_what_it_joins_and_what_was_set_aside(segment) -> None:
+    maps = segment().assign_coords(
+        members=("proposal", ["C1+C2+C3", "C2"]),
+        signature=("proposal", ["Hg-La", "Pb-La without Hg-La, Cu-Ka"]),
+        passages=("proposal", [4, 0]),
+    )
+    first, second = (" ".join(sentences) for sentences in findings.proposal_sentences(maps))
+    assert first.startswith("Joins the parts of C1, C2 and C3 that hold more Hg-La than other paint")
+    assert "20 times its uncertainty" in first
+    assert first.endswith("crosses 4 visible passages without a change of their surface: it may lie beneath them.")
+    assert "The part of C2 that holds more Pb-La" in second
+    assert "once Hg-La and Cu-Ka of the maps before are set aside" in second
+    assert "not announced as hidden" in second

@@ -8,7 +8,7 @@ from scipy.optimize import minimize
 
 from velatura.report.drawing import POINT, new_figure, place
 from velatura.report.line_labels import LETTER_WIDTH, LineLabel, choose, draw_labels, spread
-from velatura.report.line_names import cluster_lines, proposal_lines, tabulated_lines
+from velatura.report.line_names import cluster_lines, companions, proposal_lines, tabulated_lines
 
 POSITIONS = st.lists(st.floats(0, 1), min_size=1, max_size=12).map(sorted)
 
@@ -47,7 +47,15 @@ def test_drawn_labels_do_not_overlap() -> None:
 
 def test_lines_of_a_cluster_are_those_of_its_elements(elements, segment) -> None:
     names = {label.name for label in cluster_lines(segment(), 0, elements())}
-    assert names == {"Fe-Ka", "Pb-La"}
+    assert names == {"Fe-Ka", "Fe-Kb", "Pb-La", "Pb-Lb"}
+
+
+def test_companions_are_named_where_they_stand_apart() -> None:
+    energy = np.linspace(0, 20, 400)
+    labels = [LineLabel("Fe-Ka", 6.40), LineLabel("Co-Ka", 6.93), LineLabel("Pb-La", 10.55), LineLabel("scatter", 18.0)]
+    found = {label.name: label.energy for label in companions(labels, energy, np.ones(400))}
+    assert set(found) == {"Co-Kb", "Pb-Lb"}
+    assert found["Pb-Lb"] == pytest.approx(12.6, abs=0.1)
 
 
 def test_without_element_maps_the_tables_name_the_lines(segment) -> None:

@@ -10,6 +10,7 @@ from velatura.report.content import ReportContent
 from velatura.report.drawing import as_png
 from velatura.report.findings import anomalous_spots
 from velatura.report.map_figures import map_sheet, marked_map
+from velatura.report.overview import overview
 from velatura.report.spectrum_figures import calibration_residuals, cluster_spectra, proposal_spectrum, scan_spectra
 
 if TYPE_CHECKING:
@@ -43,6 +44,10 @@ def segment_figures(content: ReportContent) -> Iterator[tuple[str, "Figure"]]:
         yield "anomalies", marked_map(panels.anomaly_panel(segment), spots, pitch=content.pitch)
     if proposals := panels.proposal_panels(segment):
         yield "composites", map_sheet(proposals, pitch=content.pitch)
+        if hidden := panels.hidden_panel(segment):
+            yield "hidden", map_sheet([hidden], pitch=content.pitch)
+        if content.truth is not None:
+            yield "overview", overview(segment, content.truth.visible, elements=content.elements, pitch=content.pitch)
         for index, panel in enumerate(proposals):
             yield f"composite-{panel.name}", proposal_spectrum(segment, index, elements=content.elements)
 

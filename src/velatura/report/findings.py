@@ -5,8 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 import xarray as xr
 
-from velatura.report.panels import along, overlap_warnings, percent, used_pixels
+from velatura.report.panels import along, hidden_flags, number, overlap_warnings, percent, used_pixels
 
+MOST_NAMED = 4
+"""Hidden maps named in the first sentence."""
 NEAR = 4
 """Odd pixels at most this many pixels apart belong to one patch."""
 NUMBER_WORDS = ["No", "One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine", "Ten", "Eleven", "Twelve"]
@@ -80,27 +82,45 @@ def materials_finding(segment: xr.Dataset) -> str:
     return told if len(names) == 1 else f"{told} The largest is {named(large)}, the rarest {named(rare)}."
 
 
-def hidden_proposals(segment: xr.Dataset) -> list[int]:
-    """Return the numbers of the proposals announced as hidden."""
-    if "composite" not in segment or "hidden" not in segment.coords:
-        return []
-    return [index for index, hidden in enumerate(segment.hidden.values) if bool(hidden)]
-
-
 def hidden_finding(segment: xr.Dataset) -> str:
     """Return what the composite maps announce, or that nothing hidden was found."""
     if "composite" not in segment:
         return "Composite maps were not made, so nothing can be said about hidden passages."
-    found, proposals = hidden_proposals(segment), segment.sizes["proposal"]
+    found = [index for index, hidden in enumerate(hidden_flags(segment)) if hidden]
     if not found:
-        rest = f" {counted(proposals, 'join', 'joins')} of clusters can be looked at below." if proposals else ""
+        count = segment.sizes["proposal"]
+        rest = f" {counted(count, 'join', 'joins')} of clusters can be looked at below." if count else ""
         return (
             f"Nothing hidden was found: no signature shared across visible passages is strong enough to announce.{rest}"
         )
     names, signatures, members = (along(segment, name, "proposal") for name in ("proposal", "signature", "members"))
-    shown = "; ".join(f"{names[i]}, {signatures[i]} across {spoken_join(members[i])}" for i in found[:3])
-    more = f" and {len(found) - 3} more" if len(found) > 3 else ""
+    shown = "; ".join(f"{names[i]} ({signatures[i]}, in {spoken_join(members[i])})" for i in found[:MOST_NAMED])
+    more = f" and {len(found) - MOST_NAMED} more" if len(found) > MOST_NAMED else ""
     return f"{counted(len(found), 'map is', 'maps are')} announced as possibly hidden: {shown}{more}."
+
+
+def proposal_sentences(segment: xr.Dataset) -> list[tuple[str, ...]]:
+    """Return for each proposal what it joins, how sure it is, and whether it is announced as hidden."""
+    columns = ("members", "signature", "significance", "coherence", "passages")
+    rows = zip(*(along(segment, name, "proposal") for name in columns), hidden_flags(segment), strict=True)
+    told = []
+    for members, signature, significance, coherence, passages, hidden in rows:
+        line, _, aside = signature.partition(" without ")
+        once = f" once {spoken_join(aside.replace(', ', '+'))} of the maps before are set aside" if aside else ""
+        part = "Joins the parts of {} that hold" if "+" in members else "The part of {} that holds"
+        more = f"more {line or 'of a common signature'} than other paint of the same surface{once}"
+        sentences = [f"{part.format(spoken_join(members))} {more}."]
+        if significance:
+            agree = f", and neighbouring pixels agree (Moran's I {float(coherence):.2f}; 0 is chance, 1 complete)"
+            sure = f"The difference is {number(float(significance))} times its uncertainty"
+            sentences.append(f"{sure}{agree if coherence else ''}.")
+        if hidden:
+            over = f"{passages} visible passages" if passages else "visible passages"
+            sentences.append(f"It crosses {over} without a change of their surface: it may lie beneath them.")
+        else:
+            sentences.append("It is not announced as hidden: it may belong to the visible paint.")
+        told.append(tuple(sentences))
+    return told
 
 
 def spoken_join(members: str) -> str:

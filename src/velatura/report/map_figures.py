@@ -56,7 +56,7 @@ def lay_out(panels: Sequence[MapPanel]) -> SheetLayout:
     across = 1 if aspect > 4 else 2 if aspect > 2 else 3 if aspect > 1.1 else 4
     cell = (SHEET_WIDTH - 2 * MARGIN - (across - 1) * GAP) / across
     picture = min(cell, TALLEST * cell * aspect)
-    lines = max(len(small_print(panel, cell)) for panel in panels)
+    lines = max(len(small_print(panel, cell)) + len(panel.legend) for panel in panels)
     columns = min(across, len(panels))
     return SheetLayout(
         columns=columns,
@@ -141,7 +141,10 @@ def draw_caption(figure: "Figure", panel: MapPanel, *, at: tuple[float, float], 
     name = figure.text(left / across, base / up, panel.name, size=9, weight="bold")
     end = name.get_window_extent().x1 * POINT / figure.dpi
     figure.text((end + 6) / across, base / up, panel.heading, size=9)
-    for row, line in enumerate(small_print(panel, width), 1):
+    for row, (colour, words) in enumerate(panel.legend, 1):
+        draw_box(figure, (at[0], base - LINE_HEIGHT * row - 1.5, 7, 7), colour, edge=0.5)
+        figure.text((at[0] + 11) / across, (base - LINE_HEIGHT * row - 1) / up, words, size=7, color=SMALL_PRINT)
+    for row, line in enumerate(small_print(panel, width), 1 + len(panel.legend)):
         figure.text(at[0] / across, (base - LINE_HEIGHT * row - 1) / up, line, size=7, color=SMALL_PRINT)
 
 

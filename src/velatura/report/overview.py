@@ -1,17 +1,17 @@
 """The whole story in one picture: what the eye sees, what is proposed as hidden, the materials, the spectrum."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import xarray as xr
 
-from velatura.report.drawing import INK, PRUSSIAN, SMALL_PRINT, new_figure, place, styled
-from velatura.report.findings import hidden_proposals
+from velatura.report.drawing import INK, POINT, PRUSSIAN, SMALL_PRINT, new_figure, place, styled
 from velatura.report.line_labels import draw_labels
 from velatura.report.line_names import proposal_lines
-from velatura.report.map_figures import draw_bar, show
-from velatura.report.panels import MapPanel, along, label_panel, rgb_of
+from velatura.report.map_figures import draw_bar, draw_box, show
+from velatura.report.panels import MapPanel, hidden_flags, hidden_panel, label_panel, proposal_panels
 from velatura.report.raster import scale_bar
 from velatura.report.spectrum_figures import BOTTOM, energy_window, spectrum_axes
 
@@ -22,17 +22,9 @@ if TYPE_CHECKING:
 WIDTH = 1000.0  # points
 OVERVIEW_DPI = 115.2  # makes the picture 1600 pixels wide
 SPECTRUM = 330.0  # points, width of the spectrum's part
-MARGIN, GAP, HEAD, FOOT = 14.0, 14.0, 24.0, 44.0
-COLOURS = ("#ffffff", "#e8793a", "#3f8fd0", "#e3b62f")
-"""Announced maps are added in these colours, the best first."""
+MARGIN, GAP, HEAD, FOOT = 14.0, 14.0, 24.0, 42.0
 ON_WHITE = (INK, "#c8591d", PRUSSIAN, "#b98a1c")
-"""The same on a white page."""
-
-
-def blend(images: np.ndarray, colours: Sequence[str]) -> np.ndarray:
-    """Add maps [n, y, x] of 0 to 1, each in its colour, on black: uint8 [y, x, 3]."""
-    paints = np.array([rgb_of(colour) for colour in colours[: len(images)]], np.float64)
-    return np.rint(np.clip(np.einsum("kyx,kc->yxc", np.nan_to_num(images), paints), 0, 255)).astype(np.uint8)
+"""The colours of the hidden maps (`HIDDEN_COLOURS`) as they are drawn on white."""
 
 
 @styled
@@ -44,15 +36,14 @@ def overview(
     visible: rgb float [y, x, 3], 0 to 1, of the maps' shape; pitch: [mm]. Where nothing is announced as hidden the
     second picture is the best proposal, in grey.
     """
-    hidden = hidden_proposals(segment)
-    announced = (hidden or [0])[: len(COLOURS)]
-    title = "What is proposed as hidden" if hidden else "Best proposal, not announced as hidden"
-    names, signatures = along(segment, "proposal", "proposal"), along(segment, "signature", "proposal")
-    found = blend(segment.composite.values[announced], COLOURS)
+    hidden = hidden_panel(segment)
+    flags = hidden_flags(segment)
+    chosen = [index for index, flag in enumerate(flags) if flag][: len(ON_WHITE)] or [0]
+    best = proposal_panels(segment)[0]
     panels = [
         MapPanel("What the eye sees", np.rint(255 * np.clip(visible, 0, 1)).astype(np.uint8), ends=None),
-        MapPanel(title, found, ends=None),
-        MapPanel("Materials told apart", label_panel(segment).image, ends=None),
+        replace(hidden, name="What may lie beneath") if hidden else replace(best, name="Best proposal, not hidden"),
+        replace(label_panel(segment), name="Materials told apart"),
     ]
     height, width = segment.labels.shape
     across = (WIDTH - SPECTRUM - 2 * MARGIN - 3 * GAP) / len(panels)
@@ -64,19 +55,22 @@ def overview(
         show(axes, panel)
         axes.set_title(panel.name, loc="left", size=10.5, weight="bold", pad=6)
         draw_bar(axes, scale_bar(width, pitch))
-    words = [f"{names[index]}: {signatures[index]}" for index in announced]
-    draw_words(figure.axes[1], words, [*COLOURS])
+        if index == 1:
+            draw_legend(figure, panel, at=(left, 13.0))
     box = (WIDTH - SPECTRUM - MARGIN, FOOT - BOTTOM, SPECTRUM, up + HEAD + BOTTOM)
     axes = spectrum_axes(figure, box, ylabel="counts per pixel, inside − outside", labels=True)
-    draw_differences(axes, segment, announced, elements=elements)
+    draw_differences(axes, segment, chosen, elements=elements)
     return figure
 
 
-def draw_words(axes: "Axes", words: Sequence[str], colours: Sequence[str]) -> None:
-    """Write the names of the announced maps inside their picture, each in its colour, from the upper left down."""
-    for row, (word, colour) in enumerate(zip(words, colours, strict=False)):
-        at = {"xycoords": "axes fraction", "textcoords": "offset points", "va": "top"}
-        axes.annotate(word, (0, 1), (6, -6 - 12 * row), color=colour, size=8.5, weight="bold", **at)
+def draw_legend(figure: "Figure", panel: MapPanel, *, at: tuple[float, float]) -> None:
+    """Write what the colours of a picture stand for in one row that begins at (left, base) [points]."""
+    across, up = figure.get_size_inches() * POINT
+    left, base = at
+    for colour, words in panel.legend:
+        draw_box(figure, (left, base - 1, 8, 8), colour, edge=0.5)
+        written = figure.text((left + 11) / across, base / up, words, size=8)
+        left = written.get_window_extent().x1 * POINT / figure.dpi + 10
 
 
 def draw_differences(

@@ -1,6 +1,7 @@
 """What each map shows, on which scale and in which words. Figures and page draw the same panels."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +12,8 @@ from velatura.report.raster import LEFT_OUT
 
 CLIP = (1.0, 99.5)
 """Percentiles of an element map that become black and white."""
+HIDDEN_COLOURS = ("#ffffff", "#e8793a", "#3f8fd0", "#e3b62f")
+"""Maps announced as hidden are added in these colours, the best first."""
 ODD_WHITE = 2.0
 """Anomaly that becomes white; 1 is the scan's 99 % quantile."""
 
@@ -32,6 +35,8 @@ class MapPanel:
     """Beside the name: the share, the sort of map."""
     lines: tuple[str, ...] = ()
     """Further lines of the caption."""
+    legend: tuple[tuple[str, str], ...] = ()
+    """Colours of a picture and what they stand for, ("#rrggbb", words)."""
 
 
 def text(value: Any) -> str:
@@ -152,6 +157,36 @@ def proposal_panels(segment: xr.Dataset) -> list[MapPanel]:
         MapPanel(name, np.where(used, image, np.nan), heading=signature, lines=(joined,) if joined else ())
         for name, joined, signature, image in zip(names, members, signatures, segment.composite.values, strict=True)
     ]
+
+
+def hidden_panel(segment: xr.Dataset) -> MapPanel | None:
+    """Return the maps announced as hidden in one picture, each in a colour of its own on black; None without any.
+
+    The best four are shown; where they overlap their colours add.
+    """
+    announced = [panel for panel, hidden in zip(proposal_panels(segment), hidden_flags(segment), strict=True) if hidden]
+    announced = announced[: len(HIDDEN_COLOURS)]
+    if not announced:
+        return None
+    image = blend(np.array([panel.image for panel in announced]), HIDDEN_COLOURS)
+    words = [f"{panel.name} {panel.heading}".strip() for panel in announced]
+    legend = tuple(zip(HIDDEN_COLOURS, words, strict=False))
+    return MapPanel("Possibly hidden", image, ends=None, legend=legend)
+
+
+def hidden_flags(segment: xr.Dataset) -> list[bool]:
+    """Return for each proposal whether it is announced as hidden."""
+    if "composite" not in segment:
+        return []
+    if "hidden" not in segment.coords:
+        return [False] * segment.sizes["proposal"]
+    return [bool(hidden) for hidden in segment.hidden.values]
+
+
+def blend(images: np.ndarray, colours: Sequence[str]) -> np.ndarray:
+    """Add maps [n, y, x] of 0 to 1, each in its colour, on black: uint8 [y, x, 3]."""
+    paints = np.array([rgb_of(colour) for colour in colours[: len(images)]], np.float64)
+    return np.rint(np.clip(np.einsum("kyx,kc->yxc", np.nan_to_num(images), paints), 0, 255)).astype(np.uint8)
 
 
 def element_panels(elements: xr.Dataset) -> list[MapPanel]:

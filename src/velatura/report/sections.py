@@ -9,7 +9,14 @@ import xarray as xr
 from velatura.report import findings, panels
 from velatura.report.content import ReportContent
 from velatura.report.drawing import as_svg
-from velatura.report.spectrum_figures import calibration_residuals, cluster_spectrum, proposal_spectrum, scan_spectra
+from velatura.report.spectrum_figures import (
+    CARD,
+    LARGE,
+    calibration_residuals,
+    cluster_spectrum,
+    proposal_spectrum,
+    scan_spectra,
+)
 from velatura.report.views import MapView, longest_side, picture_source, record_rows, view_map
 
 GLANCE_SIDE = 420  # pixels of the small maps beside the findings
@@ -24,12 +31,8 @@ class ProposalView:
     """One proposed join of clusters, in words."""
 
     map: MapView
-    members: str
-    several: bool
-    signature: str
+    sentences: tuple[str, ...]
     hidden: bool
-    significance: str
-    coherence: str
 
 
 def encode(
@@ -57,9 +60,8 @@ def glance(content: ReportContent) -> dict[str, Any]:
     if segment is not None:
         rows += [("Materials", findings.materials_finding(segment)), ("Hidden", findings.hidden_finding(segment))]
         maps.append(panels.label_panel(segment))
-        if hidden := findings.hidden_proposals(segment):
-            best = panels.proposal_panels(segment)[hidden[0]]
-            maps.append(replace(best, name=f"Possibly hidden: {best.name}"))
+        if hidden := panels.hidden_panel(segment):
+            maps.append(hidden)
         if "anomaly" in segment:
             spots = findings.anomalous_spots(segment, most=1)
             rows.append(("Anomalies", findings.anomaly_finding(spots)))
@@ -110,33 +112,18 @@ def composites(content: ReportContent) -> list[ProposalView] | None:
     segment = content.segment
     if segment is None or "composite" not in segment:
         return None
-    shown = [replace(panel, lines=()) for panel in panels.proposal_panels(segment)]
+    words, hidden = findings.proposal_sentences(segment), panels.hidden_flags(segment)
+    shown = [
+        replace(panel, lines=(" ".join(sentences),))
+        for panel, sentences in zip(panels.proposal_panels(segment), words, strict=True)
+    ]
+    sizes = [LARGE if flag else CARD for flag in hidden]
     plots = [
-        as_svg(proposal_spectrum(segment, index, elements=content.elements), name=f"p{index}")
-        for index in range(len(shown))
+        as_svg(proposal_spectrum(segment, index, elements=content.elements, size=size), name=f"p{index}")
+        for index, size in enumerate(sizes)
     ]
     views = encode(shown, "proposal", longest=side(content, segment.labels), content=content, plots=plots)
-    members, signature, significance, coherence = (
-        panels.along(segment, name, "proposal") for name in ("members", "signature", "significance", "coherence")
-    )
-    hidden = findings.hidden_proposals(segment)
-    return [
-        ProposalView(
-            map=view,
-            members=findings.spoken_join(members[index]),
-            several="+" in members[index],
-            signature=signature[index],
-            hidden=index in hidden,
-            significance=short_number(significance[index]),
-            coherence=short_number(coherence[index]),
-        )
-        for index, view in enumerate(views)
-    ]
-
-
-def short_number(value: str) -> str:
-    """Return the text of a number with few digits; empty stays empty."""
-    return panels.number(float(value)) if value else ""
+    return [ProposalView(*parts) for parts in zip(views, words, hidden, strict=True)]
 
 
 def element_maps(content: ReportContent) -> dict[str, Any] | None:

@@ -32,6 +32,7 @@ DECADES = 1e5  # most that a logarithmic axis spans
 LEFT, RIGHT, BOTTOM = 48, 10, 32  # points around the axes
 LABEL_ROOM = 56  # points above the axes for the names of lines
 CARD = (350.0, 220.0)  # points of a spectrum on a card
+LARGE = (460.0, 250.0)  # points of the spectrum beside a hidden map
 WIDE = (900.0, 430.0)  # points of the spectra of the whole scan
 
 
@@ -174,9 +175,18 @@ def cluster_spectra(segment: xr.Dataset, *, elements: xr.Dataset | None = None) 
 
 
 @styled
-def proposal_spectrum(segment: xr.Dataset, index: int, *, elements: xr.Dataset | None = None) -> "Figure":
-    """Draw the spectrum that defines proposal number `index`: inside minus outside, on a linear scale through 0."""
-    width, height = 460.0, 250.0
+def proposal_spectrum(
+    segment: xr.Dataset,
+    index: int,
+    *,
+    elements: xr.Dataset | None = None,
+    size: tuple[float, float] = LARGE,
+) -> "Figure":
+    """Draw the spectrum that defines proposal number `index`: inside minus outside, on a linear scale through 0.
+
+    size: width and height in points.
+    """
+    width, height = size
     energy, difference = segment.energy.values, segment.composite_spectrum.values[index]
     low, high = energy_window(energy, segment.mean_spectrum.values)
     shown = (energy >= low) & (energy <= high)
