@@ -62,9 +62,9 @@ def read_counts(path: Path) -> np.ndarray:
     data = path.read_bytes()
     try:
         counts = _between_tags(data) if is_mca(data) else _last_column(data)
-        if not counts:
+        if not len(counts):
             raise ValueError("there are none")
-        return whole_counts(np.array(counts), dtype=np.uint32)
+        return whole_counts(counts, dtype=np.uint32)
     except (ValueError, OverflowError, InputError) as error:
         raise FileFormatError(
             f"{path.name} is no list of whole counts: {str(error)[:120]}. Is it damaged, or no spectrum?"
@@ -76,14 +76,18 @@ def is_mca(data: bytes) -> bool:
     return data.lstrip().startswith(MAGIC)
 
 
-def _between_tags(data: bytes) -> list[int]:
+def _between_tags(data: bytes) -> np.ndarray:
     start, end = data.find(START), data.rfind(END)
     if start < 0 or end < start:
         raise ValueError("it has no <<DATA>> ... <<END>>, so it is cut short")
-    return list(map(int, data[start + len(START) : end].split()))
+    part = data[start + len(START) : end]
+    counts = np.fromstring(part, np.int64, sep=" ") if part.strip() else np.empty(0, np.int64)
+    if len(counts) != len(part.split()):
+        raise ValueError(f"only the first {len(counts)} are")
+    return counts
 
 
-def _last_column(data: bytes) -> list[float]:
+def _last_column(data: bytes) -> np.ndarray:
     """Counts of a list of one or two columns; lines without numbers before it are passed over."""
     rows = [re.split(rb"[\s;,]+", line.strip()) for line in data.splitlines() if line.strip()]
     while rows and _number(rows[0][0]) is None:
@@ -91,7 +95,7 @@ def _last_column(data: bytes) -> list[float]:
     columns = len(rows[0]) if rows else 0
     if columns not in (1, 2) or any(len(row) != columns for row in rows):
         raise ValueError("one or two columns of numbers were expected")
-    return [float(row[-1]) for row in rows]
+    return np.array([float(row[-1]) for row in rows])
 
 
 def _number(word: bytes) -> float | None:

@@ -9,7 +9,8 @@ import numpy as np
 from velatura.base.errors import InputError
 
 GRID_FILE = "colonnexrighe.txt"  # in lower case
-MOST_MISSING = 8  # a grid this many times larger than the number of files comes from misread names
+MOST_MISSING = 8  # names that say a grid this many times larger than the number of files are misread
+LARGEST = 2**26  # pixels; no scan has more
 _ITEM = re.compile(r"^\s*(righe|colonne|dwell-time)\D*?(\d+(?:[.,]\d+)?)", re.MULTILINE | re.IGNORECASE)
 
 
@@ -31,6 +32,8 @@ def read_grid(*folders: Path) -> Grid:
                 text = path.read_text("latin-1")[:10_000]
                 found = {name.lower(): float(value.replace(",", ".")) for name, value in _ITEM.findall(text)}
                 size = [int(found[name]) if found.get(name, 0) >= 1 else None for name in ("righe", "colonne")]
+                if (size[0] or 1) * (size[1] or 1) > LARGEST:
+                    raise InputError(f"{path.name} says {size[0]} rows of {size[1]} pixels. Correct it")
                 return Grid(size[0], size[1], found.get("dwell-time"))
     return Grid()
 
@@ -57,7 +60,7 @@ def place_files(names: list[str], grid: Grid, *, width: int | None = None, folde
 
 def _varying_numbers(names: list[str]) -> np.ndarray:
     """Numbers in the names [file, number] without those that never change; none where names differ in their build."""
-    found = [[int(digits) for digits in re.findall(r"\d+", Path(name).stem)[-4:]] for name in names]
+    found = [[int(digits[-15:]) for digits in re.findall(r"\d+", Path(name).stem)[-4:]] for name in names]
     if len({len(row) for row in found}) > 1:
         return np.empty((len(names), 0), np.int64)
     numbers = np.array(found, np.float64).reshape(len(names), -1)
