@@ -113,13 +113,8 @@ def _polynomial(values: np.ndarray, number: int) -> dict[str, float] | None:
     """
     rows = np.asarray(values, np.float64)
     own = rows[min(number, len(rows) - 1)] if rows.ndim == 2 and len(rows) else rows
-    if (
-        own.ndim != 1
-        or not 2 <= len(own) <= 3
-        or not np.all(np.isfinite(own))
-        or own[1] <= 0
-        or tuple(own[:2]) == (0, 1)
-    ):
+    rises = own.ndim == 1 and len(own) in (2, 3) and np.all(np.isfinite(own)) and own[1] > 0
+    if not rises or tuple(own[:2]) == (0, 1):
         return None
     scale = EV if own[1] >= 1 else 1.0  # a channel of 1 keV or more is one of eV
     return {name: float(value) * scale for name, value in zip(("zero", "gain", "quadratic"), own, strict=False)}

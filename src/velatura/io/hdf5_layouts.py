@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import prod
+from pathlib import Path
 from typing import Any
 
 from velatura.base.errors import FileFormatError, InputError, did_you_mean
@@ -73,7 +74,7 @@ def list_sets(file: Any) -> dict[str, Any]:
 def locate(file: Any, sets: Mapping[str, Any], options: ReadOptions) -> list[Part]:
     """Return the sets that hold the spectra. Raises InputError, listing candidates, when it is not clear which."""
     if not sets:
-        raise FileFormatError(f"{file.filename} holds no data set of numbers. Is it a scan, and complete?")
+        raise FileFormatError(f"{Path(file.filename).name} holds no data set of numbers. Is it a scan, and complete?")
     if options.dataset is not None:
         return _parts([_named(sets, options.dataset)], sets, options)
     default = _nexus_default(file)
@@ -146,12 +147,12 @@ def _parts(paths: list[str], sets: Mapping[str, Any], options: ReadOptions, axes
             continue
         letters = options.axes or (axes if axes and len(axes) == node.ndim else None) or named_axes(node)
         letters = work_out_axes(node.shape, letters)
-        count = node.shape[letters.index("d")] if "d" in letters else 1
-        parts += [
-            Part(f"{name}{number}" if len(paths) > 1 else str(number), path, letters, number) for number in range(count)
-        ]
         if "d" not in letters:
-            parts[-1] = Part(name, path, letters)
+            parts.append(Part(name, path, letters))
+            continue
+        stem = name if len(paths) > 1 else ""
+        count = node.shape[letters.index("d")]
+        parts += [Part(f"{stem}{number}", path, letters, number) for number in range(count)]
     return parts
 
 
