@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from velatura.cluster.evidence import morans_i, outline_step
+from velatura.cluster.evidence import core, morans_i, outline_step
 from velatura.cluster.passages import deeper_parts, hellinger, surface_passages
 from velatura.cluster.signals import Signals
 
@@ -21,6 +21,7 @@ REDUNDANT = 0.9  # correlation with a map already proposed
 HIDDEN_CONTRAST, HIDDEN_SIGNIFICANCE, HIDDEN_PIXELS = 2.0, 6.0, 20.0  # of a split that counts as evidence
 HIDDEN_PASSAGES, HIDDEN_SHARE = 3, 0.6  # passages crossed, and their share of the map
 HIDDEN_COHERENCE, HIDDEN_OUTLINE, SAME_SURFACE = 0.5, 0.75, 0.1
+HIDDEN_CORE, HIDDEN_CORE_SHARE = 12, 0.25  # pixels of a passage's inside that are no rim, and their share of it
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ class Composite:
     coherence: float
     """Moran's I of the map."""
     passages: int
-    """Visible passages in which inside and outside have the same surface and yet differ strongly."""
+    """Visible passages in which inside and outside have the same surface and yet differ strongly, beyond rims."""
     outline: float
     """Share of the contrast found right at the outline, 1 for an edge."""
     hidden: bool
@@ -188,12 +189,14 @@ def _split(cells: _Cells, here: np.ndarray, line: int, alive: np.ndarray, passag
         scale = np.sqrt(np.maximum(spread, 0) + noise + (MODEL_ERROR * np.maximum(abs(low), abs(high))) ** 2)
         gap = ((high - low) / scale)[:-1]
     cut = int(np.argmax(gap))
-    contrast = (high[cut] - 2 * np.sqrt(noise[cut])) / max(low[cut] + 2 * np.sqrt(noise[cut]), 1e-6)
+    error = 2 * np.sqrt(noise[cut])
+    contrast = (high[cut] - error) / max(max(low[cut], 0) + error, 1e-6)
     if contrast < LEAST_CONTRAST or gap[cut] < LEAST_SIGNIFICANCE:
         return None
-    surface = cells.surface[:, here].reshape(-1, cells.surface.shape[-1])
-    sides = surface[voice[: cut + 1]].sum(0), surface[voice[cut + 1 :]].sum(0)
-    change = hellinger(*sides) if surface.shape[-1] else 1.0
+    change = 1.0  # without soft counts nothing is known about the surface
+    if cells.surface.shape[-1]:
+        surface = cells.surface[:, here].reshape(-1, cells.surface.shape[-1])[voice]
+        change = hellinger(surface[: cut + 1].sum(0), surface[cut + 1 :].sum(0))
     pixels = float(min(below[cut], above[cut]))
     return _Split(passage, low[cut], high[cut], float(gap[cut]), float(contrast), pixels, change)
 
@@ -216,21 +219,27 @@ def _rank(candidate: _Candidate, found: list[_Candidate], used: np.ndarray) -> f
     return 0.0 if known > REDUNDANT else candidate.rank * (1 - known)
 
 
-def _describe(chosen: _Candidate, memberships, signals: Signals, cells: _Cells, passages: np.ndarray) -> Composite:
-    """The public record of a candidate, with the evidence for a hidden layer."""
-    strong = [
-        split
-        for split in chosen.splits
-        if split.contrast > HIDDEN_CONTRAST
+def _is_evidence(split: _Split, inside: np.ndarray, passages: np.ndarray) -> bool:
+    """The same surface, a strong and sure contrast, and more than the rim of a neighbour that the beam blurs."""
+    here = passages == split.passage
+    whole, solid = int((inside & here).sum()), int((core(inside) & here).sum())
+    return (
+        split.surface_change < SAME_SURFACE
+        and split.contrast > HIDDEN_CONTRAST
         and split.significance > HIDDEN_SIGNIFICANCE
         and split.pixels > HIDDEN_PIXELS
-        and split.surface_change < SAME_SURFACE
-    ]
-    image, which = chosen.image, [split.passage for split in strong]
+        and solid > max(HIDDEN_CORE, HIDDEN_CORE_SHARE * whole)
+    )
+
+
+def _describe(chosen: _Candidate, memberships, signals: Signals, cells: _Cells, passages: np.ndarray) -> Composite:
+    """The public record of a candidate, with the evidence for a hidden layer."""
+    image = chosen.image
+    which = [split.passage for split in chosen.splits if _is_evidence(split, image > 0.5, passages)]
     share = float(image[np.isin(passages, which)].sum()) / max(float(image.sum()), 1e-9)
     outline = outline_step(signals.counts[chosen.line], image > 0.5, passages, which=which)
     hidden = (
-        len(strong) >= HIDDEN_PASSAGES
+        len(which) >= HIDDEN_PASSAGES
         and share > HIDDEN_SHARE
         and chosen.coherence > HIDDEN_COHERENCE
         and outline > HIDDEN_OUTLINE
@@ -251,7 +260,7 @@ def _describe(chosen: _Candidate, memberships, signals: Signals, cells: _Cells, 
         members=tuple(int(k) for k in members),
         significance=chosen.significance,
         coherence=chosen.coherence,
-        passages=len(strong),
+        passages=len(which),
         outline=outline,
         hidden=hidden,
     )

@@ -1,6 +1,7 @@
 """Numbers that tell a hidden shape from chance, from the visible painting, and from uneven paint."""
 
 import numpy as np
+from scipy.ndimage import binary_erosion
 
 STEP = 4  # pixels across an outline
 
@@ -20,6 +21,11 @@ def morans_i(image: np.ndarray, used: np.ndarray) -> float:
     ]
     count = sum(int(both.sum()) for *_, both in pairs)
     return sum(float((one * other)[both].sum()) for one, other, both in pairs) / max(count, 1) / variance
+
+
+def core(inside: np.ndarray) -> np.ndarray:
+    """Return the pixels of a shape whose four neighbours belong to it too: bool [y, x]; the image's border is open."""
+    return binary_erosion(inside, border_value=1)
 
 
 def outline_step(line: np.ndarray, inside: np.ndarray, passages: np.ndarray, *, which: list[int]) -> float:

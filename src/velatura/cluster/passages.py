@@ -15,6 +15,7 @@ SMOOTHING = 0.7  # pixels
 PARTS = 10
 PART_PIXELS = 30
 SAMPLE = 40_000  # pixels that k-means learns from
+STARTS, ROUNDS = 3, 60
 
 
 def surface_passages(surface: np.ndarray, used: np.ndarray, *, rng: np.random.Generator) -> np.ndarray:
@@ -76,13 +77,45 @@ def _features(counts: np.ndarray, used: np.ndarray, *, enough: float) -> np.ndar
 
 
 def _k_means(features: np.ndarray, groups: int, *, rng: np.random.Generator) -> np.ndarray:
-    """Labels 0 to groups - 1 of pixels [n, feature]."""
-    from sklearn.cluster import KMeans
-
+    """Labels 0 to groups - 1 of pixels [n, feature]: the best of three runs from k-means++ starts (Arthur 2007)."""
     if groups < 2:
         return np.zeros(len(features), int)
     sample = features if len(features) <= SAMPLE else features[rng.choice(len(features), SAMPLE, replace=False)]
-    return KMeans(groups, n_init=3, random_state=int(rng.integers(2**31))).fit(sample).predict(features)
+    runs = [_lloyd(sample, _spread_start(sample, groups, rng)) for _ in range(STARTS)]
+    centres = min(runs, key=lambda run: run[1])[0]
+    return _squares(features, centres).argmin(1)
+
+
+def _squares(features: np.ndarray, centres: np.ndarray) -> np.ndarray:
+    """Squared distances [n, group], less the squared length of each pixel, which no comparison needs."""
+    return (centres**2).sum(1) - 2 * features @ centres.T
+
+
+def _spread_start(sample: np.ndarray, groups: int, rng: np.random.Generator) -> np.ndarray:
+    """Draw centres one by one, each with a chance that grows with the squared distance to those before."""
+    centres = [sample[rng.integers(len(sample))]]
+    nearest = np.full(len(sample), np.inf)
+    while len(centres) < groups:
+        nearest = np.minimum(nearest, ((sample - centres[-1]) ** 2).sum(1))
+        total = nearest.sum()
+        chance = nearest / total if total > 0 else None
+        centres.append(sample[rng.choice(len(sample), p=chance)])
+    return np.array(centres)
+
+
+def _lloyd(sample: np.ndarray, centres: np.ndarray) -> tuple[np.ndarray, float]:
+    """Move centres to the means of their pixels until nothing changes: (centres, sum of squares up to a constant)."""
+    labels = np.zeros(len(sample), int)
+    for _ in range(ROUNDS):
+        squares = _squares(sample, centres)
+        nearest = squares.argmin(1)
+        if np.array_equal(nearest, labels):
+            break
+        labels = nearest
+        member = np.eye(len(centres))[labels]
+        count = member.sum(0)[:, None]
+        centres = np.where(count > 0, member.T @ sample / np.maximum(count, 1), centres)
+    return centres, float(_squares(sample, centres).min(1).sum())
 
 
 def _join_alike(spectra: list[np.ndarray]) -> np.ndarray:
