@@ -89,11 +89,14 @@ def _places(node: Any) -> Iterator[Any]:
 
 def _neighbours(node: Any) -> Iterator[tuple[str, np.ndarray]]:
     """Small sets beside the counts and one group up, by name, with their values; nearest first."""
-    wanted = {*ENERGIES, *CALIBRATIONS, *LIVE_TIMES, _energy_of_signal(node)}
+    import h5py
+
+    own = _energy_of_signal(node)
+    wanted = dict.fromkeys((*([own] if own else []), *ENERGIES, *CALIBRATIONS, *LIVE_TIMES))
     for group in (node.parent, node.parent.parent):
-        for name in group:
-            child = group.get(name) if name in wanted else None
-            if getattr(child, "shape", None) is not None and child.dtype.kind in "iuf" and child.size < node.size:
+        for name in wanted:
+            child = group.get(name)
+            if isinstance(child, h5py.Dataset) and child.dtype.kind in "iuf" and 0 < (child.size or 0) < node.size:
                 yield name, child[()]
 
 
