@@ -1,6 +1,7 @@
 """Figures: upright, square, without pixels of another map, bars of the right length, no global state."""
 
 import io
+import re
 
 import matplotlib as mpl
 import numpy as np
@@ -118,6 +119,15 @@ def test_svg_has_the_pages_colours_and_its_own_names(segment) -> None:
     assert "currentColor" in one
     assert "http" not in one
     assert one.replace("one-", "two-") == two
+
+
+def test_svg_rounds_places_but_no_words(segment) -> None:
+    maps = segment()
+    maps["spectrum"] *= 0.01
+    maps["mean_spectrum"] *= 0.01
+    svg = as_svg(cluster_spectrum(maps, 0), name="one")
+    assert ">0.01<" in svg
+    assert not re.search(r'[" ]\d+\.\d\d', "".join(re.findall(r"<[^>]*>", svg)))
 
 
 def test_pale_and_dark_colours_become_legible() -> None:

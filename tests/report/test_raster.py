@@ -23,6 +23,7 @@ def test_bar_is_length_over_pitch_and_fits(width: int, pitch: float) -> None:
 def test_ten_millimetres() -> None:
     assert scale_bar(100, 0.5).pixels == 10 / 0.5
     assert scale_bar(100, 0.5).label == "10 mm"
+    assert scale_bar(100, 0.01).label == "200 µm"
 
 
 @pytest.mark.parametrize("pitch", [None, 0.0, float("nan"), -1.0])

@@ -92,7 +92,7 @@ def cube_facts(cube: xr.Dataset) -> tuple[tuple[str, str], ...]:
     pitch, energy = known.get("pitch"), cube.energy.values
     size = f"{width} × {height} pixels"
     if pitch:
-        size += f", {width * pitch:g} × {height * pitch:g} mm at {pitch:g} mm a pixel"
+        size += f", {width * pitch:.4g} × {height * pitch:.4g} mm at {pitch:.4g} mm a pixel"
     valid = cube.valid.values
     rows = [
         ("Source", known.get("source")),

@@ -6,6 +6,8 @@ import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
+import numpy as np
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -100,7 +102,7 @@ def as_svg(figure: "Figure", *, name: str) -> str:
     svg = re.sub(r"xmlns:xlink=\"[^\"]*\" ?|xmlns=\"[^\"]*\" ?", "", svg).replace("xlink:href", "href")
     svg = re.sub(r"(id=\"|url\(#|href=\"#)", rf"\g<1>{name}-", svg)
     svg = svg.replace("'DejaVu Sans'", "var(--sans)").replace(INK, "currentColor")
-    return re.sub(r"(\d\.\d)\d+", r"\1", svg)
+    return re.sub(r"<[^>]*>", lambda tag: re.sub(r"(\d\.\d)\d+", r"\1", tag[0]), svg)
 
 
 def legible(colour: str) -> str:
@@ -124,14 +126,14 @@ def legible(colour: str) -> str:
 
 
 def count_label(value: float, _position: Any = None) -> str:
-    """Return a tick label for counts: 1,000, 0.01 and 10 M (million) rather than powers.
+    """Return a tick label for counts: 1,000, 0.00001 and 10 M (million) rather than powers.
 
-    >>> count_label(1000.0), count_label(0.01), count_label(1e7)
-    ('1,000', '0.01', '10 M')
+    >>> count_label(1000.0), count_label(0.00001), count_label(1e7)
+    ('1,000', '0.00001', '10 M')
     """
     if value >= 1e6:
         return f"{value / 1e6:,.0f} M"
-    return f"{value:,.0f}" if value >= 1 else f"{value:g}"
+    return f"{value:,.0f}" if value >= 1 else np.format_float_positional(value, precision=2, fractional=False, trim="-")
 
 
 def log_counts(axes: "Axes", lowest: float, highest: float) -> None:

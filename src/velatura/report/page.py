@@ -1,5 +1,6 @@
 """The page that a conservator archives: one HTML file without a single address outside itself."""
 
+import math
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -33,6 +34,9 @@ def render(content: ReportContent) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    pitch = content.pitch or 1.0
+    digits = max(1, 1 - math.floor(math.log10(pitch)))
+    environment.filters["millimetres"] = lambda length: f"{length:.{digits}f}"
     return environment.get_template("page.html").render(page_parts(content))
 
 

@@ -25,7 +25,9 @@ class ScaleBar:
 
     @property
     def label(self) -> str:
-        """The length in words, e.g. "50 mm"."""
+        """The length in words, e.g. "50 mm", "200 µm"."""
+        if self.unit == "mm" and self.length < 1:
+            return f"{1000 * self.length:g} µm"
         return f"{self.length:g} {self.unit}"
 
 

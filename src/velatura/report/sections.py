@@ -176,5 +176,7 @@ def parameters(content: ReportContent) -> list[tuple[str, list[tuple[str, str]]]
     for title, result in results.items():
         if result is not None:
             attributes = {str(name): value for name, value in result.attrs.items() if name not in TOLD_ELSEWHERE}
-            tables.append((title, record_rows(attributes)))
+            asked = panels.opened(attributes.pop("parameters", {}))
+            asked = asked if isinstance(asked, dict) else {"parameters": asked}
+            tables.append((title, record_rows({**asked, **attributes})))
     return [(title, rows) for title, rows in tables if rows]

@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-DECADES = 1e5  # most that a logarithmic axis spans
+SPAN = 1e5  # most that the logarithmic axis of a sum spans, highest over lowest
+MEAN_SPAN = 1e4  # the same for a cluster, whose mean has fewer counts
 LEFT, RIGHT, BOTTOM = 48, 10, 32  # points around the axes
 LABEL_ROOM = 56  # points above the axes for the names of lines
 CARD = (350.0, 220.0)  # points of a spectrum on a card
@@ -46,13 +47,13 @@ def energy_window(energy: np.ndarray, spectrum: np.ndarray) -> tuple[float, floa
     return low, float(min(energy[-1], energy[min(last, len(energy) - 1)] + 1.0))
 
 
-def count_window(*spectra: np.ndarray) -> tuple[float, float]:
+def count_window(*spectra: np.ndarray, span: float = SPAN) -> tuple[float, float]:
     """Return lowest and highest counts for a logarithmic axis that holds every spectrum."""
     positive = np.concatenate([spectrum[spectrum > 0] for spectrum in spectra])
     if not positive.size:
         return 0.1, 1.0
     highest = float(positive.max())
-    return max(float(np.percentile(positive, 5)) * 0.6, highest / DECADES), highest * 1.5
+    return max(float(np.percentile(positive, 5)) * 0.6, highest / span), highest * 1.5
 
 
 def thinned(values: np.ndarray, shown: np.ndarray, *, most: int) -> np.ndarray:
@@ -131,7 +132,7 @@ def draw_mean(axes: "Axes", segment: xr.Dataset, index: int, *, labels: Sequence
         for values in (segment.energy.values, segment.mean_spectrum.values, segment.spectrum.values[index])
     )
     colour = line_colour(segment, index)
-    least, most = count_window(mean, spectrum)
+    least, most = count_window(mean, spectrum, span=MEAN_SPAN)
     axes.fill_between(energy, least, np.maximum(mean, least), color=SOFT, alpha=0.3, linewidth=0)
     if "spectrum_error" in segment:
         error = points(segment.spectrum_error.values[index])

@@ -87,13 +87,16 @@ def record_rows(record: Mapping[str, Any], prefix: str = "") -> list[tuple[str, 
         elif isinstance(value, str) or not isinstance(value, Sequence | np.ndarray):
             rows.append((name, spelt(value)))
         else:
+            between = "; " if any(isinstance(item, Mapping) for item in value) else ", "
             rest = f" … ({len(value)} values)" if len(value) > MOST_VALUES else ""
-            rows.append((name, ", ".join(spelt(item) for item in value[:MOST_VALUES]) + rest))
+            rows.append((name, between.join(spelt(item) for item in value[:MOST_VALUES]) + rest))
     return rows
 
 
 def spelt(value: Any) -> str:
-    """Return a value of a record as text: numbers short, None as a dash."""
+    """Return a value of a record as text: numbers short, None as a dash, records in a row."""
+    if isinstance(value, Mapping):
+        return " ".join(f"{key} {spelt(item)}" for key, item in value.items())
     if value is None:
         return "–"
     if isinstance(value, bool | np.bool_):
