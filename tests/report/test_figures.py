@@ -8,19 +8,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from velatura.report.drawing import POINT, as_png, as_svg, legible
+from velatura.report.drawing import DPI, POINT, as_png, as_svg, legible
 from velatura.report.figures import figures, save_figures
 from velatura.report.map_figures import lay_out, map_sheet, marked_map
-from velatura.report.overview import OVERVIEW_DPI, overview
+from velatura.report.overview import overview
 from velatura.report.panels import MapPanel, blend
 from velatura.report.raster import LEFT_OUT
 from velatura.report.spectrum_figures import cluster_spectra, cluster_spectrum, scan_spectra, thinned
 
-DPI = 144
-
 
 def drawn(figure) -> np.ndarray:
-    return np.asarray(Image.open(io.BytesIO(as_png(figure, dpi=DPI))).convert("RGB"))
+    return np.asarray(Image.open(io.BytesIO(as_png(figure))).convert("RGB"))
 
 
 def map_pixels(panel: MapPanel) -> np.ndarray:
@@ -164,7 +162,7 @@ def test_announced_maps_are_added_in_their_colours() -> None:
 def test_the_overview_is_one_picture_of_sixteen_hundred_pixels(segment, elements, hidden) -> None:
     maps = segment().assign_coords(hidden=("proposal", list(hidden)))
     figure = overview(maps, np.full((24, 18, 3), 0.5), elements=elements(), pitch=2.0)
-    picture = np.asarray(Image.open(io.BytesIO(as_png(figure, dpi=OVERVIEW_DPI))))
+    picture = np.asarray(Image.open(io.BytesIO(as_png(figure))))
     assert picture.shape[1] == 1600
     assert [axes.get_title(loc="left") for axes in figure.axes[:2]] == [
         "What the eye sees",

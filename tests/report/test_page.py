@@ -104,8 +104,9 @@ def test_an_uncertainty_that_is_not_known_is_not_shown(content) -> None:
     assert "6.404 +1.5 The band" in text
 
 
-def test_without_pitch_there_are_no_millimetres(content) -> None:
-    text = Page(render(replace(content, pitch=None, facts=()))).text
+@pytest.mark.parametrize("pitch", [None, 0.0, float("nan")])
+def test_without_pitch_there_are_no_millimetres(content, pitch: float | None) -> None:
+    text = Page(render(replace(content, pitch=pitch, facts=()))).text
     assert " mm" not in text
     assert "5 px" in text
 

@@ -21,6 +21,7 @@ PRUSSIAN = "#2f6f9f"
 """Data that speak alone. With VERMILION and OCHRE it stays apart in every common colour blindness."""
 VERMILION = "#c8452d"
 OCHRE = "#b98a1c"
+DPI = 160  # pixels an inch of figures as PNG
 POINT = 72  # a figure of 340 points is 340 pixels wide on the page
 STYLE = {
     "text.parse_math": False,
@@ -65,7 +66,7 @@ def new_figure(width: float, height: float) -> "Figure":
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(width / POINT, height / POINT), facecolor="white")
+    figure = Figure(figsize=(width / POINT, height / POINT), dpi=DPI, facecolor="white")
     FigureCanvasAgg(figure)
     return figure
 
@@ -80,10 +81,10 @@ def place(figure: "Figure", box: tuple[float, float, float, float]) -> "Axes":
 
 
 @styled
-def as_png(figure: "Figure", *, dpi: int = 160) -> bytes:
-    """Return the figure as PNG bytes, `dpi` pixels an inch (1 inch = 72 points)."""
+def as_png(figure: "Figure") -> bytes:
+    """Return the figure as PNG bytes, at its own pixels an inch (1 inch = 72 points)."""
     target = io.BytesIO()
-    figure.savefig(target, format="png", dpi=dpi, pil_kwargs={"compress_level": 3})
+    figure.savefig(target, format="png", dpi=figure.get_dpi(), pil_kwargs={"compress_level": 3})
     return target.getvalue()
 
 

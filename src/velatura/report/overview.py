@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 WIDTH = 1000.0  # points
-OVERVIEW_DPI = 115.2  # makes the picture 1600 pixels wide
+PIXELS = 1600  # width of the picture
 SPECTRUM = 330.0  # points, width of the spectrum's part
 MARGIN, GAP, HEAD, FOOT = 14.0, 14.0, 24.0, 42.0
 ON_WHITE = (INK, "#c8591d", PRUSSIAN, "#b98a1c")
@@ -49,6 +49,7 @@ def overview(
     across = (WIDTH - SPECTRUM - 2 * MARGIN - 3 * GAP) / len(panels)
     up = across * height / width
     figure = new_figure(WIDTH, up + HEAD + FOOT)
+    figure.set_dpi(PIXELS / WIDTH * POINT)
     for index, panel in enumerate(panels):
         left = MARGIN + index * (across + GAP)
         axes = place(figure, (left, FOOT, across, up))

@@ -9,6 +9,7 @@ from typing import Any
 from velatura.base.aside import replace_text
 from velatura.report import sections
 from velatura.report.content import ReportContent
+from velatura.report.raster import known_pitch
 from velatura.report.views import record_rows
 
 PACKAGES = ("velatura", "jax", "numpy", "scipy", "scikit-learn", "xarray", "matplotlib")
@@ -34,8 +35,7 @@ def render(content: ReportContent) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    pitch = content.pitch or 1.0
-    digits = max(1, 1 - math.floor(math.log10(pitch)))
+    digits = max(1, 1 - math.floor(math.log10(known_pitch(content.pitch) or 1.0)))
     environment.filters["millimetres"] = lambda length: f"{length:.{digits}f}"
     return environment.get_template("page.html").render(page_parts(content))
 
@@ -47,7 +47,7 @@ def page_parts(content: ReportContent) -> dict[str, Any]:
         "made": datetime.now(UTC).strftime("%d %B %Y, %H:%M UTC"),
         "style": (Path(__file__).parent / "style.css").read_text(encoding="utf-8"),
         "facts": content.facts,
-        "pitch": content.pitch,
+        "pitch": known_pitch(content.pitch),
         "calibration": content.calibration,
         "glance": sections.glance(content),
         "truth": sections.truth_beside_found(content),

@@ -39,14 +39,19 @@ def scale_bar(width: int, pitch: float | None = None) -> ScaleBar:
     >>> scale_bar(400, 0.25)
     ScaleBar(length=20.0, unit='mm', pixels=80.0)
     """
-    known = pitch is not None and math.isfinite(pitch) and pitch > 0
-    step = float(pitch) if known and pitch else 1.0
+    known = known_pitch(pitch)
+    step = known or 1.0
     room = 0.3 * width * step
     power = 10.0 ** math.floor(math.log10(room) + 1e-9)
     length = max(factor * power for factor in (1, 2, 5) if factor * power <= room * (1 + 1e-9))
     if not known:
         length = max(1.0, length)
     return ScaleBar(length, "mm" if known else "px", length / step)
+
+
+def known_pitch(pitch: float | None) -> float | None:
+    """Return the pitch [mm] where it is a length above 0, else None."""
+    return float(pitch) if pitch is not None and math.isfinite(pitch) and pitch > 0 else None
 
 
 def block_factor(shape: tuple[int, ...], longest: int) -> int:
