@@ -5,6 +5,7 @@ from functools import partial
 from typing import NamedTuple
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from velatura.atomic.elements import atomic_number
 from velatura.base.errors import InputError
@@ -110,10 +111,22 @@ def explain(
     well, else L, else M). The error holds Poisson noise and the model's own misfit (`columns.MISFIT`, `columns.SHIFT`),
     so that shoulders of strong peaks are not taken for elements.
     """
+    with threadpool_limits(1, "blas"):  # matrices are small: more threads only wait for each other
+        return _explain(spectrum, energy, detector or Detector(), anode, tube_voltage, candidates, threshold)
+
+
+def _explain(
+    spectrum: np.ndarray,
+    energy: np.ndarray,
+    detector: Detector,
+    anode: str | None,
+    tube_voltage: float | None,
+    candidates: tuple[str, ...] | None,
+    threshold: float,
+) -> Explanation:
     spectrum, energy = np.maximum(np.asarray(spectrum, np.float64), 0.0), np.asarray(energy, np.float64)
     if spectrum.ndim != 1 or spectrum.shape != energy.shape:
         raise InputError(f"a spectrum needs one count a channel, {energy.shape}; found {spectrum.shape}")
-    detector = detector or Detector()
     factor = max(1, int(detector.fwhm(5.9) / BINS_PER_FWHM / np.diff(energy).mean()))
     counts, axis = rebin_spectra(spectrum, energy, factor)
     bulk, limit = ends_of_spectrum(counts, axis)

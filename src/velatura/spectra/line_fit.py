@@ -30,6 +30,8 @@ class Plan(NamedTuple):
     """Counts of the line per unit of its column, float32 [line]."""
     own_noise: np.ndarray
     """Variance of the column per unit of its own counts, float32 [line]."""
+    usual: np.ndarray
+    """Variance of the column by the scan's mean background, float32 [line]."""
     gram: np.ndarray | None
     """Normal matrix float64 [column, column] of a fit without negative areas; None leaves them as they are."""
 
@@ -41,13 +43,15 @@ def plan_fit(
     *,
     channels: slice,
     expected: np.ndarray,
+    background: np.ndarray,
     non_negative: bool = True,
 ) -> Plan:
     """Plan a weighted linear fit with common weights (as PyMca's fast fit, Sole et al., Spectrochim. Acta B 62 (2007)).
 
     lines: groups to report; families: what the first rows of `shapes` are, with unit area of their main group;
-    shapes: float64 [row, channel] of families, then scatter and background; expected: mean counts of a pixel [channel]
-    for the weights; non_negative: fit again, without negative areas, where there are some.
+    shapes: float64 [row, channel] of families, then scatter and background; expected, background: mean counts of a
+    pixel, for the weights, and their smooth part [channel]; non_negative: fit again, without negative areas, where
+    there are some.
     """
     variance = expected + 1e-3 * expected.max() + 1e-12
     weighted = shapes / variance
@@ -67,6 +71,7 @@ def plan_fit(
         column,
         share.astype(np.float32),
         own.astype(np.float32),
+        (estimator[:, column].T ** 2 @ background).astype(np.float32),
         gram if non_negative else None,
     )
 
@@ -76,10 +81,12 @@ def _column_of(line: LineGroup, families: tuple[Family, ...]) -> int:
     return next(i for i, family in enumerate(families) if family.element == line.element and family.kind == kind)
 
 
-def plan_windows(lines: tuple[LineGroup, ...], energy: np.ndarray, detector: Detector) -> Plan:
+def plan_windows(
+    lines: tuple[LineGroup, ...], energy: np.ndarray, *, background: np.ndarray, detector: Detector
+) -> Plan:
     """Plan windows of 1.5 FWHM around each line, less a straight background between side bands at 1 to 1.5 FWHM.
 
-    energy: channel centres [keV]. Counts of the line outside its window are made good by its shape; overlaps are not.
+    energy: channel centres [keV]; background: mean smooth counts of a pixel [channel]. Counts of the line outside its window are made good by its shape; overlaps are not.
     """
     centre = np.array([line.energy for line in lines])
     fwhm = detector.fwhm(centre)
@@ -96,8 +103,16 @@ def plan_windows(lines: tuple[LineGroup, ...], energy: np.ndarray, detector: Det
     estimator /= np.where(seen > 0.05, seen, np.inf)
     own = np.array([(estimator[:, i] ** 2) @ shape for i, shape in enumerate(shapes)])
     ones = np.ones(len(lines), np.float32)
-    every = np.arange(len(lines))
-    return Plan(lines, slice(0, len(energy)), estimator.astype(np.float32), every, ones, own.astype(np.float32), None)
+    return Plan(
+        lines,
+        slice(0, len(energy)),
+        estimator.astype(np.float32),
+        np.arange(len(lines)),
+        ones,
+        own.astype(np.float32),
+        (estimator.T**2 @ background).astype(np.float32),
+        None,
+    )
 
 
 def _energies(line: LineGroup) -> np.ndarray:
@@ -109,7 +124,8 @@ def net_counts(plan: Plan, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray, 
 
     counts: [spectrum, channel] of the whole axis. Standard deviation: Poisson error of the counts carried through the
     matrix, at least one count. Detection limit: three standard deviations of the same sum without the line itself
-    (after Currie, Anal. Chem. 40 (1968) 586), at least three counts.
+    (after Currie, Anal. Chem. 40 (1968) 586), at least those of the scan's mean background, as a pixel of few counts
+    tells little about its own, and at least three counts.
     """
     kept = counts[:, plan.channels].astype(np.float32)
     both = (kept @ np.concatenate([plan.estimator, plan.estimator[:, plan.column] ** 2], axis=1)).T
@@ -119,7 +135,7 @@ def net_counts(plan: Plan, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray, 
         areas = areas.copy()
         areas[:, negative] = without_negatives(areas[:, negative], plan.gram)
     net = areas[plan.column]
-    without = np.maximum(variance - plan.own_noise[:, None] * np.maximum(net, 0), 0)
+    without = np.maximum(variance - plan.own_noise[:, None] * np.maximum(net, 0), plan.usual[:, None])
     factor = plan.factor[:, None]
     deviation = np.maximum(np.sqrt(variance) * factor, 1)
     return net * factor, deviation, 3 * np.maximum(np.sqrt(without) * factor, 1)

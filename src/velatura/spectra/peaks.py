@@ -7,6 +7,9 @@ import numpy as np
 from velatura.spectra.background import estimate_background
 from velatura.spectra.response import Detector
 
+QUIET = 4.0  # standard deviations below which a channel is background
+AROUND = 16  # half windows over which the background is raised to the mean of the quiet channels: noise lowers SNIP
+
 
 class Peak(NamedTuple):
     """One peak of a spectrum."""
@@ -34,10 +37,11 @@ def find_peaks(
     detector = detector or Detector()
     spectrum = np.asarray(spectrum, np.float64)
     half = np.maximum(np.rint(detector.fwhm(energy) / np.gradient(energy) / 2), 1).astype(int)
-    gross, under = (
-        _window(values, half) for values in (spectrum, estimate_background(spectrum, energy, detector=detector))
-    )
+    gross, under = _window(spectrum, half), _window(estimate_background(spectrum, energy, detector=detector), half)
     under = np.maximum(under, 0.0)
+    quiet = gross - under < QUIET * np.sqrt(under + 1)
+    near = AROUND * half
+    under *= np.maximum(_window(gross * quiet, near) / np.maximum(_window(under * quiet, near), 1e-9), 1.0)
     net = gross - under
     significance = net / np.sqrt(1.25 * under + 1)
     found = []
