@@ -103,19 +103,38 @@ def rgb_of(colour: str) -> tuple[int, int, int]:
     return red, green, blue
 
 
+@dataclass(frozen=True)
+class ClusterWords:
+    """What is said of one cluster."""
+
+    name: str
+    colour: str
+    share: str
+    elements: str
+    contrast: str
+
+
+def cluster_words(segment: xr.Dataset) -> list[ClusterWords]:
+    """Return name, colour, share, elements and contrast of each cluster as they are shown."""
+    columns = [along(segment, name, "cluster") for name in ("cluster", "share", "elements", "contrast")]
+    return [
+        ClusterWords(name, "#{:02x}{:02x}{:02x}".format(*rgb), share and percent(float(share)), held, spaced(contrast))
+        for rgb, (name, share, held, contrast) in zip(cluster_colours(segment), zip(*columns, strict=True), strict=True)
+    ]
+
+
+def spaced(contrast: str) -> str:
+    """Return "Hg x6.1, Cu x0.2" with multiplication signs."""
+    return contrast.replace(" x", " ×")
+
+
 def membership_panels(segment: xr.Dataset) -> list[MapPanel]:
     """Return one panel a cluster: memberships on the fixed scale 0 to 1."""
-    used = used_pixels(segment)
-    columns = [along(segment, name, "cluster") for name in ("cluster", "share", "elements", "contrast")]
-    panels = []
-    for index, (name, share, elements, contrast) in enumerate(zip(*columns, strict=True)):
-        image = np.where(used, segment.membership.values[index], np.nan)
-        lines = tuple(
-            line for line in (elements, contrast and f"against the mean: {contrast.replace(' x', ' ×')}") if line
-        )
-        heading = percent(float(share)) if share else ""
-        colour = "#{:02x}{:02x}{:02x}".format(*cluster_colours(segment)[index])
-        panels.append(MapPanel(name, image, colour=colour, heading=heading, lines=lines))
+    used, panels = used_pixels(segment), []
+    for index, said in enumerate(cluster_words(segment)):
+        image = np.where(used, segment.membership[index].values, np.nan)
+        lines = tuple(line for line in (said.elements, said.contrast and f"against the mean: {said.contrast}") if line)
+        panels.append(MapPanel(said.name, image, colour=said.colour, heading=said.share, lines=lines))
     return panels
 
 
@@ -153,9 +172,10 @@ def proposal_panels(segment: xr.Dataset) -> list[MapPanel]:
         return []
     used = used_pixels(segment)
     names, members, signatures = (along(segment, name, "proposal") for name in ("proposal", "members", "signature"))
+    images = (np.where(used, image.values, np.nan) for image in segment.composite)
     return [
-        MapPanel(name, np.where(used, image, np.nan), heading=signature, lines=(joined,) if joined else ())
-        for name, joined, signature, image in zip(names, members, signatures, segment.composite.values, strict=True)
+        MapPanel(name, image, heading=signature, lines=(joined,) if joined else ())
+        for name, joined, signature, image in zip(names, members, signatures, images, strict=True)
     ]
 
 

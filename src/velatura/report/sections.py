@@ -20,8 +20,6 @@ from velatura.report.spectrum_figures import (
 from velatura.report.views import MapView, longest_side, picture_source, record_rows, view_map
 
 GLANCE_SIDE = 420  # pixels of the small maps beside the findings
-
-
 TOLD_ELSEWHERE = {"warnings", "notes", "inputs"}
 """Attributes of results that are no parameters."""
 
@@ -83,28 +81,13 @@ def segmentation(content: ReportContent) -> dict[str, Any] | None:
     anomaly = [panels.anomaly_panel(segment)] if "anomaly" in segment else []
     return {
         "labels": encode([panels.label_panel(segment)], "labels", longest=longest, content=content)[0],
-        "legend": legend(segment),
+        "legend": panels.cluster_words(segment),
         "clusters": encode(panels.membership_panels(segment), "cluster", longest=longest, content=content, plots=plots),
         "confidence": encode(panels.confidence_panels(segment), "confidence", longest=longest, content=content),
         "anomaly": encode(anomaly, "anomaly", longest=longest, content=content),
         "notes": panels.sentences(segment.attrs.get("notes", ())),
         "spots": findings.anomalous_spots(segment) if anomaly else [],
     }
-
-
-def legend(segment: xr.Dataset) -> list[dict[str, str | None]]:
-    """Return the rows of the clusters' table: name, colour, share, elements, contrast."""
-    elements, contrast = (panels.along(segment, name, "cluster") for name in ("elements", "contrast"))
-    return [
-        {
-            "name": panel.name,
-            "colour": panel.colour,
-            "share": panel.heading,
-            "elements": held,
-            "contrast": against.replace(" x", " ×"),
-        }
-        for panel, held, against in zip(panels.membership_panels(segment), elements, contrast, strict=True)
-    ]
 
 
 def composites(content: ReportContent) -> list[ProposalView] | None:

@@ -22,7 +22,7 @@ from velatura.report.drawing import (
 )
 from velatura.report.line_labels import LineLabel, draw_labels
 from velatura.report.line_names import cluster_lines, mapped_lines, proposal_lines
-from velatura.report.panels import cluster_colours, membership_panels
+from velatura.report.panels import cluster_words
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -146,7 +146,7 @@ def draw_mean(axes: "Axes", segment: xr.Dataset, index: int, *, labels: Sequence
 
 def line_colour(segment: xr.Dataset, index: int) -> str:
     """Return a line's colour for a cluster."""
-    return legible("#{:02x}{:02x}{:02x}".format(*cluster_colours(segment)[index]))
+    return legible(cluster_words(segment)[index].colour)
 
 
 @styled
@@ -165,12 +165,12 @@ def cluster_spectra(segment: xr.Dataset, *, elements: xr.Dataset | None = None) 
     width, height = CARD[0] + 30, CARD[1]
     rows = math.ceil(count / 2)
     figure = new_figure(2 * width, rows * height)
-    for index, panel in enumerate(membership_panels(segment)):
+    for index, said in enumerate(cluster_words(segment)):
         row, column = divmod(index, 2)
         box = (column * width, (rows - 1 - row) * height, width, height)
         axes = spectrum_axes(figure, box, ylabel="counts per pixel", labels=True)
         draw_mean(axes, segment, index, labels=cluster_lines(segment, index, elements))
-        name = f"{panel.name}  {panel.heading}"
+        name = f"{said.name}  {said.share}"
         axes.text(0.99, 0.97, name, transform=axes.transAxes, ha="right", va="top", size=9, weight="bold")
     return figure
 

@@ -14,8 +14,6 @@ PIXEL_BUDGET = 4.5e6
 """Pixels of all maps on one page; a grey pixel takes about one byte."""
 LONGEST = 1000
 """Pixels of the longer side of one map on the page, at most."""
-
-
 MOST_VALUES = 12
 """Values of one list in the record."""
 
