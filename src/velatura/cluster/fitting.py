@@ -44,6 +44,7 @@ def fit(
     start: np.ndarray | None = None,
     weights: np.ndarray | None = None,
     devices: Sequence[jax.Device] | None = None,
+    capacity: int | None = None,
     progress: Progress = silent,
 ) -> Clusters:
     """Cluster pixels.
@@ -51,7 +52,8 @@ def fit(
     scores: float [d, n], feature-major (numpy or JAX), or a function that starts a new iterator over parts [d, n_i]
     for scores larger than memory; key: JAX key of the starting centres and of the watched sample; start: memberships
     [k, n] (scores in one array) or centres [k, d] instead of k-means++; weights: [n], 0 for pixels that do not count;
-    devices: JAX devices over which the pixels are spread, by default the first.
+    devices: JAX devices over which the pixels are spread, by default the first; capacity: number of clusters to compile
+    for, so that fits with different numbers of clusters share one compilation.
     One iteration makes centres and covariances from memberships, and memberships from these.
     Raises InputError for values that are not finite, shapes that do not fit and fewer pixels than clusters.
     """
@@ -63,10 +65,12 @@ def fit(
                 f"{options.clusters} clusters need as many pixels; found {found}. "
                 "Ask for fewer clusters or check the mask"
             )
-        run = iterate(pixels, begin(pixels, options, start=start, rng=rng), options, progress=progress)
+        model = begin(pixels, options, start=start, rng=rng)
+        run = iterate(pixels, model, options, capacity=capacity, progress=progress)
         if options.noise:
             noise = noise_distance(pixels, run.model, rule_of(options.method, options.fuzzifier))
-            run = iterate(pixels, replace(run.model, noise=noise), options, progress=progress)
+            model = replace(run.model, noise=noise)
+            run = iterate(pixels, model, options, capacity=capacity, progress=progress)
         return record(pixels, run, options)
 
 
@@ -96,7 +100,7 @@ def begin(pixels: Pixels, options: ClusterOptions, *, start: np.ndarray | None, 
     return shape(moments, options, whole_covariance(pixels), units.dtype)
 
 
-def iterate(pixels: Pixels, model: Model, options: ClusterOptions, *, progress: Progress) -> Run:
+def iterate(pixels: Pixels, model: Model, options: ClusterOptions, *, capacity: int | None, progress: Progress) -> Run:
     """Pass over the pixels until no watched membership changes by more than the tolerance."""
     rule, whole = rule_of(options.method, options.fuzzifier), whole_covariance(pixels)
     sample = pixels.layout.units.place(pixels.survey.sample[:, :WATCHED])
@@ -104,7 +108,7 @@ def iterate(pixels: Pixels, model: Model, options: ClusterOptions, *, progress: 
     before, change, iterations = None, np.inf, 1
     while True:
         progress("clustering", iterations, options.iterations)
-        frames = model.frames()
+        frames = model.frames(capacity)
         now = memberships_of(watched, frames, rule=rule)[0]
         sums = pixels.sums(frames, rule)
         if before is not None:

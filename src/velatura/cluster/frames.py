@@ -45,9 +45,13 @@ class Model:
     """Squared distance delta^2 of the noise cluster; infinite without one."""
     dtype: np.dtype
 
-    def frames(self) -> Frames:
-        """Return the arrays that the passes need."""
-        small = (self.whiteners, self.offsets, self.log_weights, np.asarray(self.noise))
+    def frames(self, capacity: int | None = None) -> Frames:
+        """Return the arrays that the passes need, filled up to `capacity` clusters by some that take no part."""
+        clusters = len(self.centres)
+        room = (capacity or clusters) - clusters
+        log_weights = np.pad(self.log_weights, (0, room), constant_values=-np.inf)
+        whiteners, offsets = (np.pad(a, [(0, room)] + [(0, 0)] * (a.ndim - 1)) for a in (self.whiteners, self.offsets))
+        small = (whiteners, offsets, log_weights, np.asarray(self.noise))
         return Frames(*(array.astype(self.dtype) for array in small))
 
 
@@ -58,9 +62,10 @@ def finish(model: Model, sums: Sums, options: ClusterOptions, whole: np.ndarray)
 
 def moments_of(model: Model, sums: Sums) -> Moments:
     """Undo the frames of a pass; a cluster that no pixel belongs to stays where it was."""
-    mass = np.asarray(sums.mass)
+    mass = np.asarray(sums.mass)[: len(model.centres)]
     filled = mass > 1e-20 * max(mass.sum(), FLOOR)
-    share = np.asarray(sums.moments) / np.where(filled, mass, 1.0)[:, None, None]  # mean of y [x; 1]'
+    moments = np.asarray(sums.moments)[: len(model.centres)]
+    share = moments / np.where(filled, mass, 1.0)[:, None, None]  # mean of y [x; 1]'
     back, turned = np.linalg.inv(model.whiteners), model.whiteners.transpose(0, 2, 1)
     used = np.einsum("kij,kj->ki", back, model.offsets)  # the centres that the pass used
     mean = share[:, :, -1]
@@ -89,18 +94,16 @@ def shape(moments: Moments, options: ClusterOptions, whole: np.ndarray, dtype: n
         covariance = shrink(covariance, whole, options.shrinkage)
     values, vectors = np.linalg.eigh(covariance)
     values = np.maximum(values, np.maximum(values[:, -1:] / limit, FLOOR))
-    turned = vectors.transpose(0, 2, 1)
+    turned, whiteners = vectors.transpose(0, 2, 1), np.broadcast_to(np.eye(features), covariance.shape)
     if mixture:
-        stretch = values**-0.5
+        whiteners = turned / np.sqrt(values)[:, :, None]
         proportions = np.maximum(moments.mass / moments.mass.sum(), FLOOR)
         log_weights = np.log(proportions) - np.log(values).sum(axis=1) / 2
     elif options.method == "gustafson-kessel":
         volumes = np.ones(clusters) if options.volumes is None else np.asarray(options.volumes)
         mean_log = (np.log(volumes) + np.log(values).sum(axis=1)) / features
-        stretch = np.exp((mean_log[:, None] - np.log(values)) / 2)
-    whiteners = np.broadcast_to(np.eye(features), (*values.shape, features))
-    if options.method in ("gustafson-kessel", "gaussian-mixture"):
-        whiteners = (stretch[:, :, None] * turned).astype(dtype).astype(np.float64)
+        whiteners = np.exp((mean_log[:, None] - np.log(values)) / 2)[:, :, None] * turned
+    whiteners = whiteners.astype(dtype).astype(np.float64)
     offsets = np.einsum("kij,kj->ki", whiteners, moments.centres).astype(dtype).astype(np.float64)
     covariance = (vectors * values[:, None, :]) @ turned
     return Model(moments.centres, covariance, whiteners, offsets, log_weights, np.inf, np.dtype(dtype))

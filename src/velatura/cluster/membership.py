@@ -4,7 +4,7 @@ Symbols: k cluster, d feature, p pixel of a block; W whitener [k, d, d] and b of
 squared distance to cluster k is D = |W x - b|^2; u membership; m fuzzifier.
 """
 
-from functools import partial
+from functools import partial, reduce
 from typing import Literal, NamedTuple
 
 import jax
@@ -40,7 +40,7 @@ class Frames(NamedTuple):
     whiteners: Float[Numbers, "k d d"]
     offsets: Float[Numbers, "k d"]
     log_weights: Float[Numbers, " k"]
-    """Mixture only: log of proportion over root of determinant."""
+    """Mixture: log of proportion over root of determinant; else 0. -inf: a cluster that takes no part."""
     noise: Float[Numbers, ""]
     """Squared distance delta^2 of the noise cluster; infinite without one."""
 
@@ -55,10 +55,7 @@ def whiten(frames: Frames, block: Float[Array, "e p"]) -> Float[Array, "k d p"]:
 
 def squared_length(y: Float[Array, "k d p"]) -> Float[Array, "k p"]:
     """Return the sums of squares over d, written out: a reduction over a middle axis is slow on processors."""
-    squares = [jnp.square(y[:, feature]) for feature in range(y.shape[1])]
-    while len(squares) > 1:
-        squares = [sum(squares[pair : pair + 2]) for pair in range(0, len(squares), 2)]
-    return squares[0]
+    return reduce(jnp.add, [jnp.square(y[:, feature]) for feature in range(y.shape[1])])
 
 
 def raise_to(x: Float[Array, "..."], power: float) -> Float[Array, "..."]:
@@ -81,6 +78,7 @@ def assign(
     """
     if rule.kind == "mixture":
         return jax.nn.softmax(frames.log_weights[:, None] - distance2 / 2, axis=0), jnp.zeros_like(distance2[0])
+    distance2 = distance2 - frames.log_weights[:, None]
     if rule.kind == "hard":
         winner = jnp.argmin(distance2, axis=0)
         hard = (winner[None, :] == jnp.arange(distance2.shape[0])[:, None]).astype(distance2.dtype)

@@ -56,4 +56,5 @@ class Clusters:
                 "Segment the first scan again"
             )
         values: dict[str, Any] = {field.name: stored[field.name] for field in fields(cls)}
-        return cls(**values | {name: np.asarray(values[name], np.float64) for name in arrays})
+        values.update({name: np.asarray(values[name], np.float64) for name in arrays})
+        return cls(**values)

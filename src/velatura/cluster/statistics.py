@@ -69,7 +69,8 @@ def sweep(
     """One pass over resident blocks, spread by whole blocks over the devices of `mesh`."""
 
     def local(blocks, weights, frames):
-        start = init(*frames.offsets.shape, blocks.dtype)
+        clusters, features = frames.offsets.shape
+        start = init(clusters, features, blocks.dtype)
         return jax.lax.scan(lambda total, part: (update(total, *part, frames, rule), None), start, (blocks, weights))[0]
 
     def spread(*pixels):

@@ -58,7 +58,7 @@ def in_parts(scores: Any, weights: np.ndarray | None) -> Parts:
 
 def survey(parts: Parts, *, rng: np.random.Generator) -> Survey:
     """Read all parts once. Raises InputError for values that are not finite, bad weights and no pixels."""
-    origin, pixels, squares, moments, drawn = None, 0, 0.0, 0.0, None
+    origin, pixels, squares, moments, drawn = None, 0, 0.0, np.zeros(()), None
     for scores, weights in parts():
         check(scores, weights, drawn)
         if origin is None:
