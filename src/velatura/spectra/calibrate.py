@@ -8,17 +8,18 @@ import numpy as np
 from velatura.base.errors import CalibrationError
 from velatura.spectra.calibration_candidates import candidates, plausibility
 from velatura.spectra.calibration_lines import LineKnowledge, line_knowledge
-from velatura.spectra.calibration_match import Axis, FilteredSpectrum, Match, filter_spectrum, match, refine
+from velatura.spectra.calibration_match import CAP, Axis, FilteredSpectrum, Match, filter_spectrum, match, refine
 from velatura.spectra.calibration_peaks import ChannelPeaks, WidthLaw, find_channel_peaks
 from velatura.spectra.calibration_residuals import STRONG, LineResidual, line_residuals
 from velatura.spectra.response import FWHM_PER_SIGMA, SILICON_PAIR_ENERGY, Detector
 
 NEAR = 10.0  # eV: a line that close is counted as found
+LEAST_CHANNELS = 512
 LEAST_LINES = 4
 CLOSER = 40  # axes that are looked at closely
 LEAST_MARGIN = 25.0  # log evidence over the next axis; benchmarks/calibration.py measures what it costs
 DIFFERENT = 0.05  # two axes differ when they are this far apart [keV] at one end of the peaks
-REMEDY = "Give two points, e.g. --calibrate 640=6.404,1055=10.551"
+REMEDY = "Give two points, e.g. --calibration 640=6.404,1055=10.551"
 
 
 @dataclass(frozen=True)
@@ -42,8 +43,8 @@ class Calibration:
     method: str = "file"
     """Where the axis comes from: "file", "two points" or "automatic"."""
     confidence: float = float("nan")
-    """0 to 1. Automatic: 1 - exp(-margin / 11), margin being the log evidence over the next different axis.
-    Otherwise the share of the found lines within 10 eV; NaN when no spectrum was looked at."""
+    """0 to 1. Automatic: 1 - exp(-margin / 11), margin being the log evidence over the next different axis; less than
+    0.9 is refused. Otherwise the share of the found lines within 10 eV; NaN where no spectrum was looked at."""
 
     def fwhm(self, energy: np.ndarray | float) -> np.ndarray:
         """Width of a line at `energy` [keV], keV."""
@@ -114,12 +115,13 @@ def check_calibration(
 def calibrate(sum_spectrum: np.ndarray, *, anode: str | None = None, tube_voltage: float | None = None) -> Calibration:
     """Find the energy axis of a spectrum from its lines alone, for any anode.
 
-    sum_spectrum: counts [channel], of a whole scan; anode: element of the tube, None when unknown; tube_voltage: [kV].
+    sum_spectrum: counts [channel], of a whole scan; anode: symbol of the tube's element, None when unknown;
+    tube_voltage: [kV], lines that it cannot excite are not thought of.
     Peaks are named in every possible way (calibration_candidates.py), each axis is held against all elements at once
     (calibration_match.py), the best is refined. Deterministic; about a second.
     Raises CalibrationError when fewer than two peaks stand out, when another axis explains the spectrum nearly as well,
     when fewer than four lines of two elements fall within 10 eV, or when more than a quarter of the strong lines are
-    more than 20 eV off.
+    more than 20 eV off; InputError for an anode that is no element.
     """
     spectrum = _clean(sum_spectrum)
     peaks = find_channel_peaks(spectrum)
@@ -143,19 +145,19 @@ def calibrate(sum_spectrum: np.ndarray, *, anode: str | None = None, tube_voltag
 
 def _clean(spectrum: np.ndarray) -> np.ndarray:
     spectrum = np.asarray(spectrum, np.float64)
-    if spectrum.ndim != 1 or len(spectrum) < 128 or not np.all(np.isfinite(spectrum)):
+    if spectrum.ndim != 1 or len(spectrum) < LEAST_CHANNELS or not np.all(np.isfinite(spectrum)):
         raise CalibrationError(
-            f"calibration needs one spectrum of at least 128 channels, all finite; found the shape {spectrum.shape}. "
-            "Pass the sum spectrum of the scan"
+            f"calibration needs one spectrum of at least {LEAST_CHANNELS} channels, all finite; "
+            f"found the shape {spectrum.shape}. Pass the sum spectrum of the scan"
         )
     return np.maximum(spectrum, 0)
 
 
 def _best(view: FilteredSpectrum, peaks: ChannelPeaks, known: LineKnowledge, channels: int) -> tuple[Match, float]:
-    """Return the best axis, refined, and its log evidence over the best one that differs from it."""
+    """Return the best axis, refined, and its log evidence over the best one that differs from it, or over no lines."""
 
     def evidence(found: Match) -> float:
-        return found.score + float(plausibility(found.axis.zero, found.axis.gain, peaks, channels))
+        return found.score + float(plausibility(found.axis.zero, found.axis.gain, peaks, channels=channels))
 
     axes = [Axis(*map(float, axis)) for axis in candidates(peaks, channels, known)]
     if not axes:
@@ -166,7 +168,8 @@ def _best(view: FilteredSpectrum, peaks: ChannelPeaks, known: LineKnowledge, cha
     best = refine(view, _settled(view, found[0], known), known, steps=4)
     ends = peaks.channel[~peaks.broad][[0, -1]]
     others = [one for one in found if np.abs(one.axis.energy(ends) - best.axis.energy(ends)).max() > DIFFERENT]
-    return best, evidence(best) - max(map(evidence, others), default=-np.inf)
+    nothing = -float(np.minimum(view.signal**2 / view.variance, CAP).sum()) / 2
+    return best, evidence(best) - max([nothing, *map(evidence, others)])
 
 
 def _settled(view: FilteredSpectrum, found: Match, known: LineKnowledge) -> Match:

@@ -10,7 +10,9 @@ WIDTH_SLOPE = 8 * np.log(2) * 0.118 * SILICON_PAIR_ENERGY  # keV: FWHM^2 = noise
 SAME = 0.02  # two axes are one when they differ by less than this at both ends of the peaks [keV]
 
 
-def plausibility(zero: np.ndarray | float, gain: np.ndarray | float, peaks: ChannelPeaks, channels: int) -> np.ndarray:
+def plausibility(
+    zero: np.ndarray | float, gain: np.ndarray | float, peaks: ChannelPeaks, *, channels: int
+) -> np.ndarray:
     """Return the log prior of axes: usual zero and range, and widths that a silicon detector can have.
 
     The slope of the width law gives the gain to some 15 %; the FWHM at Mn Ka is 148 eV within a factor 1.2; zero lies
@@ -45,7 +47,7 @@ def candidates(peaks: ChannelPeaks, channels: int, known: LineKnowledge, *, most
     def score(axes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         energy = axes[:, :1] + axes[:, 1:] * channel
         log, line = known.look_up(energy, strong)
-        prior = plausibility(axes[:, 0], axes[:, 1], peaks, channels)
+        prior = plausibility(axes[:, 0], axes[:, 1], peaks, channels=channels)
         return (log + np.log(axes[:, 1:])) @ weight + prior, line - energy
 
     pairs = _possible(_pairs(channel, area, known), peaks, channels)
@@ -98,7 +100,7 @@ def _through(channel_a: float, energy_a: np.ndarray, channel_b: float, energy_b:
 
 
 def _possible(axes: np.ndarray, peaks: ChannelPeaks, channels: int) -> np.ndarray:
-    return axes[plausibility(axes[:, 0], axes[:, 1], peaks, channels) > -12]
+    return axes[plausibility(axes[:, 0], axes[:, 1], peaks, channels=channels) > -12]
 
 
 def _moved(axes: np.ndarray, score, channel: np.ndarray, weight: np.ndarray) -> np.ndarray:

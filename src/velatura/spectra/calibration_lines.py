@@ -83,19 +83,15 @@ def line_knowledge(anode: str | None = None, tube_voltage: float | None = None) 
 
 
 def _families(anode: str | None, limit: float):
-    for element, prior in PRIOR.items():
+    for element, prior in (PRIOR | ({anode: ANODE_PRIOR} if anode else {})).items():
         for kind in "KLM" if element in M_ELEMENTS else "KL":
             lines = [line for line in lines_of(element, (kind,), window=SIGHT) if line.edge_energy < limit]
             energy, share = _joined([line for line in lines if line.weight > FAINT])
             main = energy[0] if len(energy) else 0.0
             if main < (0.6 if kind == "L" else 0.25):
                 continue
-            known = (
-                ANODE_PRIOR
-                if element == anode
-                else prior * (0.5 if kind == "M" else 0.3 if kind == "L" and main < 1.3 else 1)
-            )
-            yield KnownFamily(f"{element}-{kind}", energy, share, known)
+            soft = 0.5 if kind == "M" else 0.3 if kind == "L" and main < 1.3 else 1.0
+            yield KnownFamily(f"{element}-{kind}", energy, share, prior if element == anode else prior * soft)
 
 
 def _joined(lines: list[Line], *, within: float = 0.01) -> tuple[np.ndarray, np.ndarray]:

@@ -54,14 +54,14 @@ class FilteredSpectrum:
     """Poisson variance and what the model cannot know [cell]."""
     peaks: ChannelPeaks
 
-    def draw(self, channel: np.ndarray, sigma: np.ndarray, counts: np.ndarray, owner: np.ndarray) -> np.ndarray:
+    def draw(self, channel: np.ndarray, sigma: np.ndarray, *, counts: np.ndarray, owner: np.ndarray) -> np.ndarray:
         """Return Gaussian lines of given counts through the same filter, added up by owner, float64 [owner, cell]."""
         cell, x, total = self._near(channel, sigma)
         u = x**2 / total
         values = counts[:, None] * (self.sigma[cell] / np.sqrt(total)) ** 3 * (1 - u) * np.exp(-u / 2)
         return self._added(cell, values, owner)
 
-    def slopes(self, channel: np.ndarray, sigma: np.ndarray, counts: np.ndarray, owner: np.ndarray) -> np.ndarray:
+    def slopes(self, channel: np.ndarray, sigma: np.ndarray, *, counts: np.ndarray, owner: np.ndarray) -> np.ndarray:
         """Return derivatives of drawn lines, [4, owner, cell].
 
         By a shift of all channels, by one that grows with the channel; by the variance, by one that grows likewise.
@@ -138,7 +138,7 @@ def match(
     families that are not seen; one pass is enough for a ranking.
     """
     law = law or spectrum.peaks.law
-    shapes = np.vstack([family_shapes(spectrum, axis, known, law), extra_shapes(spectrum, axis, law)])
+    shapes = np.vstack([family_shapes(spectrum, axis, known, law=law), extra_shapes(spectrum, axis, law)])
     weight = 1 / np.sqrt(spectrum.variance)
     length = np.sqrt(((shapes * weight) ** 2).sum(1))
     active, soft = length > 1e-9, np.ones_like(weight)
@@ -175,8 +175,8 @@ def _step(spectrum: FilteredSpectrum, found: Match, known: LineKnowledge) -> tup
     energy = np.concatenate([*(known.families[i].energy for i in seen), [0.0]])
     counts = np.concatenate([*(found.amount[i] * known.families[i].share for i in seen), found.extra[:1]])
     channel = axis.channel(energy)
-    slopes = spectrum.slopes(channel, law.sigma(channel), counts, np.zeros(len(channel), int))[:, 0]
-    shapes = np.vstack([family_shapes(spectrum, axis, known, law)[seen], extra_shapes(spectrum, axis, law), slopes])
+    slopes = spectrum.slopes(channel, law.sigma(channel), counts=counts, owner=np.zeros(len(channel), int))[:, 0]
+    shapes = np.vstack([family_shapes(spectrum, axis, known, law=law)[seen], extra_shapes(spectrum, axis, law), slopes])
     weight = np.sqrt(np.minimum(1, 3 / np.maximum(np.abs(found.left), 1e-9)) / spectrum.variance)
     scale = np.maximum(np.sqrt(((shapes * weight) ** 2).sum(1)), 1e-12)
     loose = np.full(len(shapes), 1e-6)
@@ -189,7 +189,7 @@ def _step(spectrum: FilteredSpectrum, found: Match, known: LineKnowledge) -> tup
     return Axis(float(axis.zero - shift * gain), float(gain), axis.quadratic), law
 
 
-def family_shapes(spectrum: FilteredSpectrum, axis: Axis, known: LineKnowledge, law: WidthLaw) -> np.ndarray:
+def family_shapes(spectrum: FilteredSpectrum, axis: Axis, known: LineKnowledge, *, law: WidthLaw) -> np.ndarray:
     """Return unit families [family, cell]; nothing where most of a family lies outside the spectrum."""
     energy, share, owner = known.lines
     channel, edge = axis.channel(energy), 3 * spectrum.sigma[[0, -1]]
@@ -197,7 +197,7 @@ def family_shapes(spectrum: FilteredSpectrum, axis: Axis, known: LineKnowledge, 
     visible = np.bincount(owner, share * inside)[owner] > 0.5
     use = inside & visible
     shapes = np.zeros((len(known.families), len(spectrum.place)))
-    drawn = spectrum.draw(channel[use], law.sigma(channel[use]), share[use], owner[use])
+    drawn = spectrum.draw(channel[use], law.sigma(channel[use]), counts=share[use], owner=owner[use])
     shapes[: len(drawn)] = drawn
     return shapes
 
@@ -215,6 +215,8 @@ def extra_shapes(spectrum: FilteredSpectrum, axis: Axis, law: WidthLaw) -> np.nd
     counts = [np.ones(1), double / max(double.sum(), 1e-30), escape / max(escape.sum(), 1e-30)]
     channel = axis.channel(np.concatenate(places))
     owner = np.repeat(np.arange(3), [len(place) for place in places])
-    rows = spectrum.draw(channel, law.sigma(channel), np.concatenate(counts), owner)
-    wide = spectrum.draw(peaks.channel[broad], peaks.sigma[broad], np.ones(len(broad)), np.arange(len(broad)))
+    rows = spectrum.draw(channel, law.sigma(channel), counts=np.concatenate(counts), owner=owner)
+    wide = spectrum.draw(
+        peaks.channel[broad], peaks.sigma[broad], counts=np.ones(len(broad)), owner=np.arange(len(broad))
+    )
     return np.vstack([rows, wide])

@@ -14,6 +14,7 @@ from velatura.spectra.response import FWHM_PER_SIGMA, SILICON_PAIR_ENERGY, Detec
 
 SCALES = 1.22 ** np.arange(18)  # standard deviations of peaks that are looked for [channels], 1 to 29
 LEAST_SNR = 4.5
+MOST_PEAKS = 100  # the strongest that are fitted
 BROAD = 1.45  # wider than the law by this factor: a Compton hump or a blend, no single line
 
 
@@ -132,6 +133,7 @@ def _fit_all(spectrum: np.ndarray, law: WidthLaw, snr: np.ndarray) -> np.ndarray
     strength = (1 - part) * snr[scale, channels] + part * snr[scale + 1, channels]
     inner = strength[1:-1]
     tops = 1 + np.flatnonzero((inner >= strength[:-2]) & (inner > strength[2:]) & (inner > LEAST_SNR))
+    tops = np.sort(tops[np.argsort(-strength[tops], kind="stable")[:MOST_PEAKS]])
     net = spectrum - estimate_background(spectrum, channels.astype(float), detector=law.as_detector())
     found = []
     for group in _neighbours(tops, law.sigma(tops)):

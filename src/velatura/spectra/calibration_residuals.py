@@ -49,8 +49,8 @@ def line_residuals(spectrum: FilteredSpectrum, found: Match, known: LineKnowledg
     shift, growth = np.zeros(total), np.ones(total)
     for _ in range(3):
         place = channel + shift[owner]
-        shapes = spectrum.draw(place, law.sigma(place), counts * growth[owner], owner)
-        moves = spectrum.slopes(place, law.sigma(place), counts * growth[owner], owner)[0]
+        shapes = spectrum.draw(place, law.sigma(place), counts=counts * growth[owner], owner=owner)
+        moves = spectrum.slopes(place, law.sigma(place), counts=counts * growth[owner], owner=owner)[0]
         extras = extra_shapes(spectrum, axis, law)
         rest = spectrum.signal - shapes.sum(0) - found.extra @ extras
         loose = np.concatenate([np.full(total, 1.0), 1 / prior, np.zeros(len(extras))])
