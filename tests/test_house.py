@@ -2,13 +2,14 @@
 
 import ast
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 SOURCE = ROOT / "src" / "velatura"
-FLOORS = ("base", "atomic io", "spectra reduce cluster", "scene", "tasks", "chain report", "cli", "__init__")
+FLOORS = ("base", "atomic io", "spectra reduce cluster", "scene", "tasks", "report", "chain", "cli", "__init__")
 LEVEL = {name: level for level, names in enumerate(FLOORS) for name in names.split()}
 MODULES = sorted(SOURCE.rglob("*.py"))
 LONGEST_FILE = 400
@@ -111,10 +112,22 @@ def test_nobody_prints_below_the_command_line(path: Path) -> None:
 
 
 def test_every_option_of_the_command_line_is_in_the_docs() -> None:
+    """docs/commands.md is written by tools/write_commands_page.py; run it after changing a verb."""
+    from velatura.cli.main import VERBS, build_app
+
     page = (ROOT / "docs" / "commands.md").read_text()
-    for path in sorted((SOURCE / "cli").glob("*.py")):
-        for option in re.findall(r'name="(--[a-z-]+)"', path.read_text()):
-            assert f"`{option}`" in page, f"{path.name}: {option} is not in docs/commands.md"
+    app = build_app()
+    for verb in VERBS:
+        options = {name for argument in app[verb].assemble_argument_collection() for name in argument.names}
+        assert f"## velatura {verb}" in page
+        missing = sorted(name for name in options if name.startswith("--") and not re.search(rf"{name}\b", page))
+        assert not missing, f"velatura {verb}: {missing}"
+
+
+def test_pins_are_the_same_for_uv_and_pip() -> None:
+    pinned = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["uv"]["constraint-dependencies"]
+    lines = (ROOT / "constraints.txt").read_text().splitlines()
+    assert pinned == [line for line in lines if not line.startswith("#")]
 
 
 def test_no_addresses_of_package_hosts_are_kept() -> None:

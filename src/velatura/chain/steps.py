@@ -67,7 +67,7 @@ def summary_of(workspace: Workspace, *, progress: Progress = silent) -> xr.Datas
         spectra = {"sum_spectrum": summary.sum_spectrum, "max_spectrum": summary.max_spectrum}
         return xr.Dataset({name: ("channel", values) for name, values in spectra.items()})
 
-    return settled(workspace, "spectra", {}, make)
+    return settled(workspace, "spectra", {}, make=make)
 
 
 def map_elements(workspace: Workspace, config: Elements, *, progress: Progress = silent) -> xr.Dataset:
@@ -76,7 +76,7 @@ def map_elements(workspace: Workspace, config: Elements, *, progress: Progress =
 
     cube = read_cube(workspace)
     inputs = {"config": asdict(config), "axis": axis_of(cube)}
-    return settled(workspace, "elements", inputs, lambda: element_maps(cube, config, progress=progress))
+    return settled(workspace, "elements", inputs, make=lambda: element_maps(cube, config, progress=progress))
 
 
 def map_segments(
@@ -106,7 +106,7 @@ def map_segments(
         workspace,
         "segment",
         inputs,
-        lambda: segment(cube, config, seed=seed, mask=mask, clusters_from=others, progress=progress),
+        make=lambda: segment(cube, config, seed=seed, mask=mask, clusters_from=others, progress=progress),
     )
 
 
@@ -115,7 +115,7 @@ def axis_of(cube: xr.Dataset) -> list[float]:
     return [float(cube.counts.attrs[name]) for name in ("zero", "gain", "quadratic")]
 
 
-def settled(workspace: Workspace, name: str, inputs: dict, make: Callable[[], xr.Dataset]) -> xr.Dataset:
+def settled(workspace: Workspace, name: str, inputs: dict, *, make: Callable[[], xr.Dataset]) -> xr.Dataset:
     """Return the stored result when it was made from the same inputs; else make it, store it and return it."""
     told = json.dumps(inputs, sort_keys=True, default=str)
     if name in list_maps(workspace):
