@@ -54,7 +54,7 @@ def test_imports_run_downward(path: Path) -> None:
     here = floor_of(path)
     upward = []
     for line, name in imported(ast.parse(path.read_text())):
-        there = (name.split(".") + [""])[1]
+        there = [*name.split("."), ""][1]
         if there in LEVEL and there != here and LEVEL[there] >= LEVEL[here]:
             upward.append(f"line {line} imports {name}")
     assert not upward, f"{short(path)} ({here}): {upward}"
@@ -95,7 +95,7 @@ def test_public_names_are_documented(path: Path) -> None:
 @pytest.mark.parametrize("path", MODULES, ids=short)
 def test_signatures(path: Path) -> None:
     """At most three positional parameters; randomness is keyword-only and never has a default key."""
-    for function, owner in functions(ast.parse(path.read_text())):
+    for function, _ in functions(ast.parse(path.read_text())):
         if function.name.startswith("_"):
             continue
         positional = [a.arg for a in (*function.args.posonlyargs, *function.args.args) if a.arg not in {"self", "cls"}]

@@ -76,4 +76,4 @@ def say_segments(maps: xr.Dataset) -> None:
     for name, members, signature, hidden in zip(
         maps.proposal.values, maps.members.values, maps.signature.values, maps.hidden.values, strict=True
     ):
-        say(f"{name:<5}{members:<16}{signature}{'   lies beneath the surface' if hidden else ''}")
+        say(f"{name:<5}{members:<16}{signature}{'   may lie beneath the surface' if hidden else ''}")
