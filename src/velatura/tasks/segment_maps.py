@@ -20,7 +20,7 @@ ACQUISITION = ("anode", "tube_voltage", "noise", "fano")
 def describe(cube: xr.Dataset, found: Found, scores: Scores, *, progress: Progress = silent) -> xr.Dataset:
     """Apply the clusters to the pixels and return images, spectra and names of the clusters."""
     parts = len(found.part_of)
-    assigned = assign_pixels(found.clusters, scores.scores)
+    assigned = assign_pixels(found.clusters, scores.scores[: found.reduction.components])
     membership = merge_parts(assigned.membership[:parts], found.part_of)
     spectra = cluster_spectra(
         cube.counts.data, membership**found.clusters.fuzzifier, used=scores.used, progress=progress
