@@ -1,8 +1,12 @@
 """Net counts of lines in every pixel: linear fit of line shapes, or windows. Both are one matrix applied to counts."""
 
+import os
+from concurrent.futures import ThreadPoolExecutor
+from itertools import repeat
 from typing import Any, NamedTuple
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from velatura.atomic.lines import LineGroup
 from velatura.base.blocks import bands
@@ -10,9 +14,11 @@ from velatura.base.progress import Progress, silent
 from velatura.spectra.families import Family
 from velatura.spectra.response import Detector, line_matrix
 
-BLOCK = 4096  # spectra that are worked on together
+BLOCK = 2048  # spectra that are worked on together
+MOST_THREADS = 8
 SWEEPS = 30  # rounds of coordinate descent for the fits without negative areas
 SETTLED = 1e-3  # change of any area in standard deviations at which the rounds end
+STILL_MOVING = 0.7  # share of the spectra below which those that are settled are put aside
 WINDOW, SIDES = 0.75, (1.0, 1.5)  # half width of a window, inner and outer end of its side bands, in FWHM
 
 
@@ -86,7 +92,8 @@ def plan_windows(
 ) -> Plan:
     """Plan windows of 1.5 FWHM around each line, less a straight background between side bands at 1 to 1.5 FWHM.
 
-    energy: channel centres [keV]; background: mean smooth counts of a pixel [channel]. Counts of the line outside its window are made good by its shape; overlaps are not.
+    energy: channel centres [keV]; background: mean smooth counts of a pixel [channel]. Counts of the line outside its
+    window are made good by its shape; overlaps are not.
     """
     centre = np.array([line.energy for line in lines])
     fwhm = detector.fwhm(centre)
@@ -147,20 +154,25 @@ def without_negatives(areas: np.ndarray, gram: np.ndarray) -> np.ndarray:
     Coordinate descent on the normal equations (Franc, Hlavac and Navara, 2005), all spectra together, to `SETTLED`
     standard deviations. gram: [column, column] normal matrix of the weighted fit.
     """
-    scale = np.sqrt(np.diag(gram))
-    scaled = (gram / scale / scale[:, None]).astype(np.float32)
-    moment = scaled @ (areas * scale[:, None].astype(np.float32))
-    found = np.maximum(areas * scale[:, None].astype(np.float32), 0)
+    scale = np.sqrt(np.diag(gram)).astype(np.float32)[:, None]
+    scaled = (gram / scale / scale.T).astype(np.float32)
     deviation = np.sqrt(np.diag(np.linalg.inv(scaled.astype(np.float64)))).astype(np.float32)
+    result = areas * scale
+    moment, found, todo = scaled @ result, np.maximum(result, 0), np.arange(areas.shape[1])
     for _ in range(SWEEPS):
-        change = 0.0
-        for column in range(len(scaled)):
-            moved = np.maximum(found[column] + moment[column] - scaled[column] @ found, 0)
-            change = max(change, float(np.abs(moved - found[column]).max(initial=0) / deviation[column]))
+        change = np.zeros(len(todo), np.float32)
+        for column, row in enumerate(scaled):
+            moved = np.maximum(found[column] + moment[column] - row @ found, 0)
+            np.maximum(change, np.abs(moved - found[column]) / deviation[column], out=change)
             found[column] = moved
-        if change < SETTLED:
-            break
-    return found / scale[:, None].astype(np.float32)
+        moving = change > SETTLED
+        if moving.mean() < STILL_MOVING:
+            result[:, todo] = found
+            moment, found, todo = moment[:, moving], found[:, moving], todo[moving]
+            if not len(todo):
+                break
+    result[:, todo] = found
+    return result / scale
 
 
 def line_maps(
@@ -168,15 +180,16 @@ def line_maps(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return net counts, standard deviation and detection limit, float32 [line, y, x], NaN where not `valid` [y, x].
 
-    counts: numpy or dask [y, x, channel], read band by band.
+    counts: numpy or dask [y, x, channel], read band by band; blocks of a band are shared among threads.
     """
-    maps = np.full((3, len(plan.lines), *counts.shape[:2]), np.nan, np.float32)
-    for rows, band in bands(counts, stage="lines", progress=progress):
-        spectra, flat = band.reshape(-1, band.shape[-1]), valid[rows].ravel()
-        here = np.full((3, len(plan.lines), len(spectra)), np.nan, np.float32)
-        for start in range(0, len(spectra), BLOCK):
-            block = slice(start, start + BLOCK)
-            here[..., block] = net_counts(plan, spectra[block])
-        here[..., ~flat] = np.nan
-        maps[:, :, rows] = here.reshape(3, len(plan.lines), *band.shape[:2])
+    maps = np.empty((3, len(plan.lines), *counts.shape[:2]), np.float32)
+    with threadpool_limits(1, "blas"), ThreadPoolExecutor(min(os.cpu_count() or 1, MOST_THREADS)) as pool:
+        for rows, band in bands(counts, stage="lines", progress=progress):
+            spectra, here = band.reshape(-1, band.shape[-1]), maps[:, :, rows].reshape(3, len(plan.lines), -1)
+            blocks = [slice(start, start + BLOCK) for start in range(0, len(spectra), BLOCK)]
+            done = pool.map(net_counts, repeat(plan), (spectra[block] for block in blocks))
+            for block, found in zip(blocks, done, strict=True):
+                here[:, :, block] = found
+            maps[:, :, rows] = here.reshape(3, len(plan.lines), *band.shape[:2])
+    maps[..., ~valid] = np.nan
     return maps[0], maps[1], maps[2]
