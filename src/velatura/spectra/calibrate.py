@@ -17,7 +17,7 @@ NEAR = 10.0  # eV: a line that close is counted as found
 LEAST_CHANNELS = 512
 LEAST_LINES = 4
 CLOSER = 40  # axes that are looked at closely
-LEAST_MARGIN = 25.0  # log evidence over the next axis; benchmarks/calibration.py measures what it costs
+LEAST_MARGIN = 33.0  # log evidence over the next axis; benchmarks/calibration.py measures what it costs
 DIFFERENT = 0.05  # two axes differ when they are this far apart [keV] at one end of the peaks
 REMEDY = "Give two points, e.g. --calibration 640=6.404,1055=10.551"
 
@@ -44,7 +44,7 @@ class Calibration:
     """Where the axis comes from: "file", "two points" or "automatic"."""
     confidence: float = float("nan")
     """0 to 1. Automatic: 1 - exp(-margin / 11), margin being the log evidence over the next different axis; less than
-    0.9 is refused. Otherwise the share of the found lines within 10 eV; NaN where no spectrum was looked at."""
+    0.95 is refused. Otherwise the share of the found lines within 10 eV; NaN where no spectrum was looked at."""
 
     def fwhm(self, energy: np.ndarray | float) -> np.ndarray:
         """Width of a line at `energy` [keV], keV."""
