@@ -72,7 +72,9 @@ def _variance(whole: np.ndarray, main: np.ndarray, other: np.ndarray, axis: np.n
 
 
 @lru_cache(maxsize=8)
-def draw_columns(axis: bytes, detector: Detector, elements: tuple[str, ...], tubes: tuple[str | float, ...]) -> Columns:
+def draw_columns(
+    axis: bytes, detector: Detector, *, elements: tuple[str, ...], tubes: tuple[str | float, ...]
+) -> Columns:
     """Draw the families of some elements and the scatter of some anodes or beams; remembered for the last axes.
 
     axis: bytes of float64 channel centres [keV]; smooth rows are left empty.

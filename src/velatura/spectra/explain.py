@@ -179,7 +179,7 @@ class _Problem(NamedTuple):
     axis: np.ndarray
     background: np.ndarray
     pile_up: np.ndarray
-    draw: Callable[[tuple[str, ...], tuple[str | float, ...]], Columns]
+    draw: Callable[..., Columns]
     names: tuple[str, ...]
     limit: float
     easy: float
@@ -188,7 +188,7 @@ class _Problem(NamedTuple):
     def columns(self, *tubes: str | float) -> Columns:
         """Return the columns of all candidates and tubes that can be excited, on this problem's axis."""
         anodes = (tube for tube in tubes if isinstance(tube, str))
-        drawn = self.draw(tuple(dict.fromkeys((*self.names, *anodes))), tubes)
+        drawn = self.draw(elements=tuple(dict.fromkeys((*self.names, *anodes))), tubes=tubes)
         knots = np.linspace(self.axis[0], self.axis[-1], max(2, round((self.axis[-1] - self.axis[0]) / KNOT) + 1))
         hats = np.array([np.interp(self.axis, knots, unit) for unit in np.eye(len(knots))])
         smooth = np.concatenate([hats * (self.background + 0.1), self.pile_up[None]])

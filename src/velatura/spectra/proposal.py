@@ -50,7 +50,8 @@ def propose(
         summary.sum_spectrum, energy, detector=detector, anode=anode, tube_voltage=tube_voltage, threshold=threshold
     )
     known = {found.element for found in whole.found}
-    pixels = hot_pixels(summary, energy, detector, tuple(name for name in USUAL + UNUSUAL if name not in known))
+    missing = tuple(name for name in USUAL + UNUSUAL if name not in known)
+    pixels = hot_pixels(summary, energy, missing, detector=detector)
     rare: dict[str, Found] = {}
     for done, spectrum in enumerate(pixel_spectra(cube, pixels)):
         progress("rare elements", done, len(pixels))
@@ -69,7 +70,7 @@ def propose(
     return Proposal((*whole.found, *ranked), tuple(found.element for found in ranked), whole)
 
 
-def hot_pixels(summary: Summary, energy: np.ndarray, detector: Detector, elements: tuple[str, ...]) -> np.ndarray:
+def hot_pixels(summary: Summary, energy: np.ndarray, elements: tuple[str, ...], *, detector: Detector) -> np.ndarray:
     """Return flat numbers of the pixels that stand out most at the main lines of some elements, int64 [pixel]."""
     lines = [f.main.energy for name in elements for f in families_of(name, window=(energy[0], energy[-1]))]
     channels = np.unique(np.abs(energy[:, None] - np.array(lines)).argmin(axis=0)) if lines else np.zeros(0, int)

@@ -12,19 +12,17 @@ from velatura.base.errors import CalibrationError, InputError
 from velatura.base.progress import Progress, silent
 from velatura.spectra.background import estimate_background
 from velatura.spectra.calibrate import Calibration, check_calibration
-from velatura.spectra.columns import Columns, draw_columns, fit_rows
-from velatura.spectra.explain import LOWEST, USUAL, Explanation
+from velatura.spectra.explain import LOWEST, USUAL
 from velatura.spectra.families import families_of
 from velatura.spectra.line_fit import Plan, line_maps, plan_fit, plan_windows
 from velatura.spectra.overlaps import overlaps
+from velatura.spectra.pixel_model import pixel_model
 from velatura.spectra.proposal import Proposal, propose
 from velatura.spectra.response import Detector
 from velatura.spectra.summary import Summary, summarise
 
 METHODS = ("fit", "window")
-KNOT = 5.0  # keV between the points where a pixel's background is scaled
 OFF_AXIS = 15.0  # eV, root mean square distance of lines from their places that is worth a warning
-RATIO_PRIOR = 0.15  # relative spread of Kb/Ka, Lb/La ... about the table, by absorption in the paint
 
 
 @dataclass(frozen=True)
@@ -164,78 +162,24 @@ def _plan(
     counts = summary.sum_spectrum.astype(np.float64)
     background = np.maximum(estimate_background(counts, energy, detector=detector), 0.0)
     elements = dict.fromkeys((*(line.element for line in lines), *(found.element for found in proposal.found)))
-    columns, shapes, smooth, fitted = _shapes(
-        counts[channels], energy[channels], background[channels], tuple(elements), explained, detector, limit
+    model = pixel_model(
+        counts[channels], energy[channels], tuple(elements), explained=explained, detector=detector, limit=limit
     )
-    under, model = background.copy(), background.copy()
-    under[channels], model[channels] = smooth, fitted
+    fitted = background.copy()
+    background[channels], fitted[channels] = model.smooth, model.fit
     if config.method == "window":
-        return plan_windows(lines, energy, background=under / summary.pixels, detector=detector), under, model
+        under = background / summary.pixels
+        return plan_windows(lines, energy, background=under, detector=detector), background, fitted
     plan = plan_fit(
         lines,
-        columns.families,
-        shapes,
+        model.families,
+        model.rows,
         channels=channels,
-        expected=fitted / summary.pixels,
-        background=smooth / summary.pixels,
+        expected=model.fit / summary.pixels,
+        background=model.smooth / summary.pixels,
         non_negative=config.non_negative,
     )
-    return plan, under, model
-
-
-def _shapes(
-    counts: np.ndarray,
-    energy: np.ndarray,
-    background: np.ndarray,
-    elements: tuple[str, ...],
-    explained: Explanation,
-    detector: Detector,
-    limit: float,
-) -> tuple[Columns, np.ndarray, np.ndarray, np.ndarray]:
-    """Fit the sum spectrum; return columns, rows of the pixels' fit [row, channel], smooth part and model [channel].
-
-    Rows: each family with unit area of its main group and its other lines in the ratio that the sum shows; the scatter
-    of the tube as the sum has it, one row; the background cut into triangles.
-    """
-    source = explained.beam or explained.anode
-    drawn = draw_columns(energy.tobytes(), detector, elements, (source,) if source else ())
-    coarse = np.interp(energy, explained.energy, explained.background) * np.diff(energy).mean()
-    coarse *= 1 / np.diff(explained.energy).mean()
-    smooth = _hats(energy) * (np.maximum(coarse, background * 0.1) + 1e-3 * background.max() + 1e-9)
-    columns = drawn.cut(len(energy), smooth).keep(np.array([f.edge < limit for f in drawn.families], bool))
-    variance = np.maximum(counts, 1) + (0.03 * counts) ** 2
-    for _ in range(2):
-        fit = fit_rows(columns.rows(), counts, variance)
-        variance = columns.variance(fit.areas, energy)
-    whole = _with_ratios(columns, counts, variance)
-    _, scatter, under = columns.split(fit.areas)
-    rows = [whole]
-    if scatter.any():
-        rows.append((scatter / scatter.sum() @ columns.scatter)[None])
-    level = under @ columns.smooth
-    rows.append(_hats(energy) * (level + 1e-3 * level.max()) / max(level.mean(), 1e-9))
-    return columns, np.concatenate(rows), level, fit.model
-
-
-def _hats(energy: np.ndarray) -> np.ndarray:
-    """Overlapping triangles [triangle, channel] that sum to one."""
-    knots = np.linspace(energy[0], energy[-1], max(2, round((energy[-1] - energy[0]) / KNOT) + 1))
-    return np.array([np.interp(energy, knots, unit) for unit in np.eye(len(knots))])
-
-
-def _with_ratios(columns: Columns, counts: np.ndarray, variance: np.ndarray) -> np.ndarray:
-    """Families of unit main area; the other lines as strong as the sum shows, held near the table by `RATIO_PRIOR`."""
-    main = columns.whole - columns.other
-    fit = fit_rows(np.concatenate([main, columns.other, columns.scatter, columns.smooth]), counts, variance)
-    size = len(main)
-    areas, errors = (values[: 2 * size].reshape(2, size) for values in (fit.areas, fit.errors))
-    base = np.where(areas[0] > 0, areas[0], np.inf)
-    seen = np.minimum(base / np.maximum(errors[1], 1e-9), 1e3) ** 2  # inverse variances of the ratio: seen, expected
-    expected = 1 / RATIO_PRIOR**2
-    ratio = np.clip((areas[1] / base * seen + expected) / (seen + expected), 0.5, 1.6)
-    ratio = np.where(areas[0] > 0, ratio, 1.0)
-    share = np.array([family.share_of(family.main) for family in columns.families])
-    return (main + ratio[:, None] * columns.other) / share[:, None]
+    return plan, background, fitted
 
 
 def _dataset(
