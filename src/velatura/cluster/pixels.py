@@ -47,20 +47,19 @@ class Units:
 
 @dataclass(frozen=True)
 class Layout:
-    """How pixels lie on the devices: in blocks of `block` pixels, spread over `mesh`."""
+    """How pixels lie on the devices: `count` blocks of `block` pixels for every part, spread over `mesh`."""
 
     units: Units
+    count: int
     block: int
     mesh: Mesh
 
     def load(self, scores: np.ndarray, weights: np.ndarray) -> tuple[jax.Array, jax.Array]:
         """Return pixels as [block, d + 1, p] and weights as [block, p] on the devices, zero on the padding."""
-        needed = -(-scores.shape[1] // self.block)
-        count = -(-needed // self.mesh.size) * self.mesh.size
-        blocks = np.zeros((count, len(scores) + 1, self.block), self.units.dtype)
-        padded = np.zeros((count, self.block), self.units.dtype)
+        blocks = np.zeros((self.count, len(scores) + 1, self.block), self.units.dtype)
+        padded = np.zeros((self.count, self.block), self.units.dtype)
         padded.reshape(-1)[: len(weights)] = weights
-        for number in range(needed):
+        for number in range(-(-scores.shape[1] // self.block)):
             piece = scores[:, number * self.block : (number + 1) * self.block]
             self.units.place(piece, out=blocks[number, :, : piece.shape[1]])
         over_pixels = NamedSharding(self.mesh, PartitionSpec("pixels"))
@@ -107,7 +106,8 @@ def lay_out(
     scale = 2.0 ** np.round(np.log2(widest)) if widest > 0 else 1.0
     mesh = Mesh(np.asarray(jax.local_devices()[:1] if devices is None else devices), ("pixels",))
     largest = CPU_BLOCK if mesh.devices.flat[0].platform == "cpu" else DEVICE_BLOCK
-    block = min(largest, -(-seen.pixels // mesh.size // 128) * 128)
+    block = min(largest, -(-seen.widest // mesh.size // 128) * 128)
+    count = -(-seen.widest // (block * mesh.size)) * mesh.size
     shift = seen.mean.astype(np.float32).astype(np.float64)
-    layout = Layout(Units(shift, float(scale), np.dtype(dtype)), max(block, 128), mesh)
+    layout = Layout(Units(shift, float(scale), np.dtype(dtype)), count, block, mesh)
     return Pixels(layout, parts, seen, None if callable(scores) else layout.load(*next(parts())))

@@ -1,9 +1,11 @@
-"""Where the clusters begin: k-means++ and a few rounds of Lloyd's algorithm on a sample of pixels. Plain NumPy."""
+"""Where the clusters begin: the best of some k-means++ starts on a sample of pixels, settled by Lloyd. Plain NumPy."""
 
 import numpy as np
 
 from velatura.cluster.frames import Moments
 
+STARTS, TRIAL = 10, 20_000
+"""Starts that are tried, and the pixels they are tried on."""
 ROUNDS = 10
 FUZZIFIER = 1.2
 """Fuzzifier of the memberships that follow from starting centres: soft enough to count neighbours, no softer."""
@@ -12,10 +14,23 @@ PIECE = 2**14
 
 
 def seed_centres(sample: np.ndarray, clusters: int, *, weights: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Return [k, d] starting centres for a sample [d, s] with weights [s].
+    """Return [k, d] starting centres for a sample [d, s] in random order, with weights [s].
 
-    Greedy k-means++ (Arthur and Vassilvitskii 2007): of 2 + log k pixels drawn by their squared distance to the
-    nearest centre, the one that lowers the sum of these distances most; then Lloyd's rounds.
+    Several k-means++ starts on the first pixels of the sample, each with a few of Lloyd's rounds; the one with the
+    least sum of squared distances goes on with Lloyd's rounds on the whole sample. One start alone misses a cluster
+    now and then, and no later iteration brings it back.
+    """
+    few, few_weights = np.ascontiguousarray(sample[:, :TRIAL]), weights[:TRIAL]
+    tries = [settle(few, spread_out(few, clusters, weights=few_weights, rng=rng), few_weights) for _ in range(STARTS)]
+    best, _ = min(tries, key=lambda attempt: attempt[1])
+    return settle(sample, best, weights)[0].T.astype(np.float64)
+
+
+def spread_out(sample: np.ndarray, clusters: int, *, weights: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Return [d, k] centres by greedy k-means++ (Arthur and Vassilvitskii 2007).
+
+    Of 2 + log k pixels drawn by their squared distance to the nearest centre, the one that lowers the sum of these
+    distances most becomes the next centre.
     """
     norms, trials = np.square(sample).sum(axis=0), 2 + int(np.log(clusters))
     centres = sample[:, rng.choice(sample.shape[1], 1, p=weights / weights.sum())]
@@ -28,23 +43,29 @@ def seed_centres(sample: np.ndarray, clusters: int, *, weights: np.ndarray, rng:
         closer = np.minimum(nearest, squared_distances(sample, norms, sample[:, drawn]))
         best = int(np.argmin(closer @ weights))
         centres, nearest = np.concatenate([centres, sample[:, drawn[best : best + 1]]], axis=1), closer[best]
+    return centres
+
+
+def settle(sample: np.ndarray, centres: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, float]:
+    """Return [d, k] centres after Lloyd's rounds, and the sum of squared distances before the last of them.
+
+    A centre without pixels stays.
+    """
+    norms, clusters = np.square(sample).sum(axis=0), centres.shape[1]
     for _ in range(ROUNDS):
-        centres = lloyd(sample, norms, centres, weights)
-    return centres.T.astype(np.float64)
+        distance2 = squared_distances(sample, norms, centres)
+        labels = distance2.argmin(axis=0)
+        mass = np.bincount(labels, weights, clusters)
+        sums = np.stack([np.bincount(labels, weights * row, clusters) for row in sample])
+        before, centres = centres, np.where(mass > 0, sums / np.where(mass > 0, mass, 1), centres).astype(sample.dtype)
+        if np.array_equal(before, centres):
+            break
+    return centres, float(np.take_along_axis(distance2, labels[None], axis=0)[0] @ weights)
 
 
 def squared_distances(sample: np.ndarray, norms: np.ndarray, centres: np.ndarray) -> np.ndarray:
     """Return |x - c|^2, [k, s], for samples [d, s] with squared norms [s] and centres [d, k]."""
     return np.maximum(norms - 2 * (centres.T @ sample) + np.square(centres).sum(axis=0)[:, None], 0)
-
-
-def lloyd(sample: np.ndarray, norms: np.ndarray, centres: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Return the mean of the pixels nearest to each centre; a centre without pixels stays."""
-    clusters = centres.shape[1]
-    labels = squared_distances(sample, norms, centres).argmin(axis=0)
-    mass = np.bincount(labels, weights, clusters)
-    sums = np.stack([np.bincount(labels, weights * row, clusters) for row in sample])
-    return np.where(mass > 0, sums / np.where(mass > 0, mass, 1), centres).astype(sample.dtype)
 
 
 def memberships_at(sample: np.ndarray, centres: np.ndarray, *, hard: bool) -> np.ndarray:

@@ -23,6 +23,8 @@ class Survey:
 
     pixels: int
     """Pixels in all, those of no weight included."""
+    widest: int
+    """Pixels of the largest part."""
     total: float
     """Sum of the weights."""
     mean: np.ndarray
@@ -58,12 +60,12 @@ def in_parts(scores: Any, weights: np.ndarray | None) -> Parts:
 
 def survey(parts: Parts, *, rng: np.random.Generator) -> Survey:
     """Read all parts once. Raises InputError for values that are not finite, bad weights and no pixels."""
-    origin, pixels, squares, moments, drawn = None, 0, 0.0, np.zeros(()), None
+    origin, pixels, widest, squares, moments, drawn = None, 0, 0, 0.0, np.zeros(()), None
     for scores, weights in parts():
         check(scores, weights, drawn)
         if origin is None:
             origin = scores.mean(axis=1, dtype=np.float64)
-        pixels, squares = pixels + len(weights), squares + float(weights @ weights)
+        pixels, widest, squares = pixels + len(weights), max(widest, len(weights)), squares + float(weights @ weights)
         moments = moments + moments_about(origin, scores, weights)
         drawn = draw(drawn, scores, weights, rng)
     if origin is None or drawn is None or drawn.shape[1] == 0:
@@ -72,7 +74,7 @@ def survey(parts: Parts, *, rng: np.random.Generator) -> Survey:
     shift = moments[:-1, -1] / total
     spread = moments[:-1, :-1] / total - np.outer(shift, shift)
     freedom = 1 - squares / total**2
-    return Survey(pixels, float(total), origin + shift, spread / (freedom or 1.0), drawn[2:], drawn[1])
+    return Survey(pixels, widest, float(total), origin + shift, spread / (freedom or 1.0), drawn[2:], drawn[1])
 
 
 def check(scores: np.ndarray, weights: np.ndarray, drawn: np.ndarray | None) -> None:
