@@ -3,6 +3,8 @@
 import os
 from pathlib import Path
 
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # the tests run side by side: threads of BLAS would only get in their way
+
 import numpy as np
 import pytest
 

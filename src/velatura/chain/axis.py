@@ -1,7 +1,9 @@
 """The energy axis of a workspace: the file's, the user's points, or found from the spectrum; always with residuals."""
 
 import json
+from dataclasses import replace
 
+import numpy as np
 import xarray as xr
 
 from velatura.base.errors import CalibrationError
@@ -11,6 +13,8 @@ from velatura.chain.steps import summary_of
 from velatura.spectra.calibrate import Calibration, calibrate, calibrate_two_points, check_calibration
 
 WAYS = ("auto", "file", "find")
+SHARP = 5.0  # eV: uncertainty of a line that may speak against the file's axis
+TOLERATED = 20.0  # eV: its residual that is tolerated there
 LARGE_RESIDUAL = 30.0  # eV: half of the check's lines further off than this deserve a word
 MANGANESE = 5.895  # keV, where detectors are compared
 NOT_FOUND = "not known"
@@ -26,8 +30,8 @@ def settle_axis(
 ) -> xr.Dataset:
     """Give the workspace's cube its energy axis and return the cube; what was settled before in the same way stays.
 
-    how: "auto" (what was settled before, the file's axis where it has one, else found), "file", "find", or points
-    "channel=keV,channel=keV";
+    how: "auto" (what was settled before; else the file's axis, unless its lines are off and a better one is found; else
+    found), "file", "find", or points "channel=keV,channel=keV";
     insist: raise CalibrationError when no axis is found, instead of keeping the nominal one with a note.
     """
     cube = read_cube(workspace)
@@ -60,7 +64,7 @@ def settle_axis(
     return read_cube(workspace)
 
 
-def found_axis(spectrum, cube: xr.Dataset, how: str, *, anode: str | None) -> Calibration:
+def found_axis(spectrum: np.ndarray, cube: xr.Dataset, how: str, *, anode: str | None) -> Calibration:
     """Return the axis in the way asked for, checked on the sum spectrum [channel]. Raises CalibrationError."""
     known = cube.counts.attrs
     voltage = known.get("tube_voltage")
@@ -73,7 +77,27 @@ def found_axis(spectrum, cube: xr.Dataset, how: str, *, anode: str | None) -> Ca
     else:
         points = calibrate_two_points(read_points(how))
         axis, method = {"zero": points.zero, "gain": points.gain}, "points given"
-    return check_calibration(spectrum, **axis, anode=anode, tube_voltage=voltage, method=method)
+    told = check_calibration(spectrum, **axis, anode=anode, tube_voltage=voltage, method=method)
+    return better_axis(told, spectrum, voltage) if how == "auto" else told
+
+
+def better_axis(told: Calibration, spectrum: np.ndarray, voltage: float | None) -> Calibration:
+    """Return the file's axis, or the one found where a sharp line is off and the found axis puts more lines right."""
+    off = worst_residual(told)
+    if told.residuals and off <= TOLERATED:
+        return told
+    try:
+        found = calibrate(spectrum, anode=told.anode, tube_voltage=voltage)
+    except CalibrationError:
+        return told
+    if found.close_lines <= told.close_lines or worst_residual(found) >= off > 0:
+        return told
+    return replace(found, method=f"automatic; the file's axis is up to {off:.0f} eV off" if off else "automatic")
+
+
+def worst_residual(found: Calibration) -> float:
+    """Return the largest residual [eV] of the lines whose place is known well; 0 without any."""
+    return max((abs(row.residual) for row in found.residuals if row.uncertainty <= SHARP), default=0.0)
 
 
 def file_has_axis(cube: xr.Dataset) -> bool:
