@@ -72,8 +72,7 @@ def private_memory() -> float:
 
 def memory(gigabytes: float) -> None:
     bcf = runpy.run_path(str(ROOT / "tests" / "io" / "bcf_file.py"))
-    rng = np.random.default_rng(1)
-    spectrum = rng.poisson(3.0 + 400 * np.exp(-np.arange(4096) / 600))
+    spectrum = 300 + np.random.default_rng(1).poisson(400 * np.exp(-np.arange(4096) / 600))
     row = bcf["row_bytes"]((x, 4096, bcf["runs"](spectrum)) for x in range(1000))
     height = int(gigabytes * 1e9) // len(row)
     head, xml = bcf["stream_head"](height, 1000), bcf["header_xml"](channels=4096)

@@ -81,7 +81,7 @@ class Pixels:
                 most = max(most, int(_count_equal(which * 2**16 + channel)[1].max(initial=0)))
         most = max(most, int(pulses[singles & ~crowded].max(initial=0)))
         for item, run in self._runs().items():
-            peak = 15 if item == 1 else self._values(item, run)[1].max(initial=0)
+            peak = 15 if item == 1 else self._values(item, run).max(initial=0)
             most = max(most, int(peak) + int(run["base"].max(initial=0)))
         return most + int(pulses[~singles].max(initial=0))
 
@@ -89,9 +89,9 @@ class Pixels:
         """Add the pixels to counts[slot, channel]; slots: one row of `counts` a pixel, none twice."""
         channels, flat = counts.shape[1], counts.reshape(-1)
         for item, run in self._runs().items():
-            place, value = self._values(item, run, slots[run["pixel"]] * channels + run["channel"])
             if np.any(run["channel"] + run["n"] > channels):
                 raise ValueError(f"counts beyond the {channels} channels of the scan")
+            place, value = _spread(slots[run["pixel"]] * channels + run["channel"], run["n"]), self._values(item, run)
             flat[place] = value + np.repeat(run["base"], run["n"]) if run["base"].any() else value
         for bits in (12, 16):
             which, channel = self.pulses(bits)
@@ -155,19 +155,20 @@ class Pixels:
             }
         return found
 
-    def _values(
-        self, item: int, run: dict[str, np.ndarray], place: np.ndarray | int = 0
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """(place + number within the run, value without its base) of every value of these instructions."""
-        n, step = run["n"], np.arange(int(run["n"].sum()))
-        before = np.cumsum(n) - n
-        places = np.repeat(place - before, n) + step
+    def _values(self, item: int, run: dict[str, np.ndarray]) -> np.ndarray:
+        """Every value of these instructions, without its base."""
+        n, at = run["n"], run["at"]
         if item == 1:
             halves = np.stack([self.data & 15, self.data >> 4], axis=1).reshape(-1)
-            return places, halves.take(np.repeat(2 * run["at"] - before, n) + step)
+            return halves.take(_spread(2 * at, n))
         size = item // 2
-        address = np.repeat(run["at"] - size * before, n) + size * step
-        return places, sliding_window_view(self.data, size)[address].view(VALUE[item])[:, 0]
+        return sliding_window_view(self.data, size)[_spread(at, n, size)].view(VALUE[item])[:, 0]
+
+
+def _spread(first: np.ndarray, n: np.ndarray, step: int = 1) -> np.ndarray:
+    """Runs of n equally spaced numbers, one after the other: first, first + step, ..."""
+    before = np.cumsum(n) - n
+    return np.repeat(first - step * before, n) + np.arange(0, step * int(n.sum()), step)
 
 
 def _count_equal(numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
