@@ -77,10 +77,10 @@ class FilteredSpectrum:
         """Cells that each line reaches [line, near], their distance and the variance of line and filter together."""
         middle = np.clip(np.searchsorted(self.place, channel), 0, len(self.place) - 1)
         reach = 2 + int(np.ceil(4.5 * np.sqrt(1 + np.max(sigma / self.sigma[middle], initial=1) ** 2)))
-        cell = np.clip(middle[:, None] + np.arange(-reach, reach + 1), -1, len(self.place))
-        x = np.concatenate([self.place, [np.inf]])[np.where(cell < 0, -1, cell)] - channel[:, None]
-        cell = np.clip(cell, 0, len(self.place) - 1)
-        return cell, np.where(np.isfinite(x), x, 1e6), self.sigma[cell] ** 2 + sigma[:, None] ** 2
+        asked = middle[:, None] + np.arange(-reach, reach + 1)
+        cell = np.clip(asked, 0, len(self.place) - 1)
+        x = np.where(cell == asked, self.place[cell] - channel[:, None], 1e6)  # no cell there: out of reach
+        return cell, x, self.sigma[cell] ** 2 + sigma[:, None] ** 2
 
     def _added(self, cell: np.ndarray, values: np.ndarray, owner: np.ndarray) -> np.ndarray:
         owners, cells = int(owner.max(initial=-1)) + 1, len(self.place)
