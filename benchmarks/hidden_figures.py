@@ -27,10 +27,11 @@ FRESH = 3000  # first seed; none below was looked at while the method was made
 
 
 def element_windows(cube: xr.Dataset, seed: int) -> tuple[np.ndarray, np.ndarray | None]:
-    """Ten strongest lines of the elements that the scan shows: counts in the window less those beside it."""
+    """The ten strongest elements that the scan shows: counts in the main line's window less those beside it."""
     from velatura.cluster.signals import measure_signals
 
-    signals = measure_signals(cube.counts.values, cube.energy.values, line_windows(cube))
+    windows = {name: window for name, window in line_windows(cube).items() if not name.endswith("Lb")}
+    signals = measure_signals(cube.counts.values, cube.energy.values, windows)
     net = signals.counts - signals.beside.mean(1)
     return net[np.argsort(-net.sum((1, 2)))[:FIRST]], None
 
@@ -43,7 +44,7 @@ def factorisation(cube: xr.Dataset, seed: int) -> tuple[np.ndarray, np.ndarray]:
     counts = counts[:, counts.sum(0) > 50]
     pixel, channel = counts.mean(1), counts.mean(0)
     scaled = counts / np.sqrt(np.maximum(pixel, 1e-3)[:, None] * channel / channel.mean())
-    model = NMF(CLUSTERS, init="nndsvda", max_iter=400, tol=1e-3, random_state=seed)
+    model = NMF(CLUSTERS, init="nndsvda", max_iter=400, random_state=seed)
     weights = model.fit_transform(scaled) * np.linalg.norm(model.components_, axis=1)
     return _images(weights.T, cube), weights.argmax(1).reshape(cube.valid.shape)
 
@@ -68,10 +69,13 @@ def fuzzy_means(cube: xr.Dataset, seed: int) -> tuple[np.ndarray, np.ndarray]:
     return _images(found, cube), found.argmax(0).reshape(cube.valid.shape)
 
 
-def ours(cube: xr.Dataset, seed: int, clusters: int | str = CLUSTERS) -> tuple[np.ndarray, np.ndarray]:
-    """`segment` as a user runs it: composites first, then memberships."""
+def ours(
+    cube: xr.Dataset, seed: int, clusters: int | str = CLUSTERS, *, stacks: bool = False
+) -> tuple[np.ndarray, np.ndarray]:
+    """`segment` as a user runs it: composites first, then memberships; labels of clusters, or of passage x hidden."""
     maps = segment(cube, Segmentation(clusters=clusters), seed=seed)
-    return np.concatenate([maps.composite.values, maps.membership.values]), maps.labels.values
+    shown = np.concatenate([maps.composite.values, maps.membership.values])
+    return shown, (maps.stack if stacks else maps.labels).values
 
 
 METHODS: dict[str, Callable] = {
@@ -80,6 +84,7 @@ METHODS: dict[str, Callable] = {
     "k-means, 10": k_means,
     "fuzzy c-means, 10": fuzzy_means,
     "ours, defaults": ours,
+    "ours, stacks": lambda cube, seed: ours(cube, seed, stacks=True),
     "k-means, 14": lambda cube, seed: k_means(cube, seed, MORE_CLUSTERS),
     "ours, 14": lambda cube, seed: ours(cube, seed, MORE_CLUSTERS),
     "ours, auto": lambda cube, seed: ours(cube, seed, "auto"),

@@ -50,7 +50,7 @@ def shuffled(image: np.ndarray, order: np.ndarray) -> np.ndarray:
 
 def test_hidden_disc_is_proposed_first_and_announced(rng: np.random.Generator) -> None:
     memberships, signals = scene(rng)
-    first, *others = propose(memberships, signals, rng=rng)
+    first, *others = propose(memberships, signals, rng=rng).composites
     _, inside = where()
     assert first.signature == "Hg-La"
     assert first.hidden
@@ -61,9 +61,22 @@ def test_hidden_disc_is_proposed_first_and_announced(rng: np.random.Generator) -
     assert not any(other.hidden for other in others)
 
 
+def test_stacks_number_paint_over_and_under(rng: np.random.Generator) -> None:
+    memberships, signals = scene(rng)
+    used = np.ones(SHAPE, bool)
+    used[:, :3] = False
+    stacks = propose(memberships * used, signals, used=used, rng=rng).stacks()
+    stripe, inside = where()
+    assert np.all((stacks == -1) == ~used)
+    assert stacks.max() + 1 == 2 * STRIPES
+    for stack in range(2 * STRIPES):
+        both = (2 * stripe + inside)[stacks == stack]
+        assert np.bincount(both).max() > 0.95 * len(both)
+
+
 def test_reference_is_the_same_paint_without_the_signature(rng: np.random.Generator) -> None:
     memberships, signals = scene(rng)
-    first = propose(memberships, signals, rng=rng)[0]
+    first = propose(memberships, signals, rng=rng).composites[0]
     stripe, inside = where()
     for number in range(STRIPES):
         here = stripe == number
@@ -75,7 +88,7 @@ def test_reference_is_the_same_paint_without_the_signature(rng: np.random.Genera
 @pytest.mark.parametrize("seed", range(3))
 def test_visible_paint_and_uneven_thickness_announce_nothing(slope: float, seed: int) -> None:
     memberships, signals = scene(np.random.default_rng(seed), disc=False, slope=slope)
-    found = propose(memberships, signals, rng=np.random.default_rng(seed))
+    found = propose(memberships, signals, rng=np.random.default_rng(seed)).composites
     assert not any(composite.hidden for composite in found)
 
 
@@ -85,7 +98,7 @@ def test_shuffled_pixels_announce_nothing(seed: int) -> None:
     memberships, signals = scene(rng)
     order = rng.permutation(memberships[0].size)
     counts = (shuffled(values, order) for values in (signals.counts, signals.beside, signals.surface))
-    found = propose(shuffled(memberships, order), Signals(LINES, *counts), rng=rng)
+    found = propose(shuffled(memberships, order), Signals(LINES, *counts), rng=rng).composites
     assert found  # the split is there, its shape is not
     assert not any(composite.hidden for composite in found)
 
@@ -93,7 +106,7 @@ def test_shuffled_pixels_announce_nothing(seed: int) -> None:
 def test_without_soft_counts_nothing_is_announced(rng: np.random.Generator) -> None:
     memberships, signals = scene(rng)
     blind = Signals(LINES, signals.counts, signals.beside, np.zeros((0, *SHAPE), np.float32))
-    found = propose(memberships, blind, rng=rng)
+    found = propose(memberships, blind, rng=rng).composites
     _, inside = where()
     assert max(np.corrcoef(one.image.ravel(), inside.ravel())[0, 1] for one in found) > 0.97
     assert not any(composite.hidden for composite in found)
@@ -103,7 +116,7 @@ def test_masked_pixels_stay_out(rng: np.random.Generator) -> None:
     memberships, signals = scene(rng)
     used = np.ones(SHAPE, bool)
     used[:12] = used[:, -9:] = False
-    first = propose(memberships * used, signals, used=used, rng=rng)[0]
+    first = propose(memberships * used, signals, used=used, rng=rng).composites[0]
     assert first.hidden
     assert not first.image[~used].any()
     assert not first.reference[~used].any()
@@ -111,8 +124,8 @@ def test_masked_pixels_stay_out(rng: np.random.Generator) -> None:
 
 def test_proposals_are_few_different_and_repeatable(rng: np.random.Generator) -> None:
     memberships, signals = scene(rng, slope=0.5)
-    found = propose(memberships, signals, proposals=3, rng=np.random.default_rng(1))
-    again = propose(memberships, signals, proposals=3, rng=np.random.default_rng(1))
+    found = propose(memberships, signals, proposals=3, rng=np.random.default_rng(1)).composites
+    again = propose(memberships, signals, proposals=3, rng=np.random.default_rng(1)).composites
     assert 1 < len(found) <= 3
     assert all(np.array_equal(one.image, other.image) for one, other in zip(found, again, strict=True))
     between = np.corrcoef([one.image.ravel() for one in found])
@@ -127,7 +140,7 @@ def test_painted_panel(hidden: bool) -> None:
     middle = {"Ca-Ka": 3.69, "Mn-Ka": 5.895, "Fe-Ka": 6.4, "Co-Ka": 6.925, "Cu-Ka": 8.04, "Hg-La": 9.98, "Pb-Lb": 12.61}
     windows = {name: (energy - 0.09, energy + 0.09) for name, energy in middle.items()}
     signals = measure_signals(cube.counts.values, cube.energy.values, windows)
-    found = propose(np.ones((1, 120, 96), np.float32), signals, rng=np.random.default_rng(0))
+    found = propose(np.ones((1, 120, 96), np.float32), signals, rng=np.random.default_rng(0)).composites
     announced = {composite.signature for composite in found if composite.hidden}
     assert announced == ({"Mn-Ka", "Cu-Ka", "Hg-La"} if hidden else set())
 

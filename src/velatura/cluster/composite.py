@@ -6,6 +6,7 @@ those that hold less; the upper ones of all passages together make one composite
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -20,6 +21,7 @@ AFTERTHOUGHT = 0.6  # rank of a signature that shows only once others are set as
 REDUNDANT = 0.9  # correlation with a map already proposed
 HIDDEN_CONTRAST, HIDDEN_SIGNIFICANCE, HIDDEN_PIXELS = 2.0, 6.0, 20.0  # of a split that counts as evidence
 HIDDEN_PASSAGES, HIDDEN_SHARE = 3, 0.6  # passages crossed, and their share of the map
+RAMP = 0.25, 0.6  # part of the way from the lower to the upper level where a cell begins to count, and counts fully
 HIDDEN_COHERENCE, HIDDEN_OUTLINE, SAME_SURFACE = 0.5, 0.75, 0.1
 HIDDEN_CORE, HIDDEN_CORE_SHARE = 12, 0.25  # pixels of a passage's inside that are no rim, and their share of it
 
@@ -48,6 +50,25 @@ class Composite:
     """Share of the contrast found right at the outline, 1 for an edge."""
     hidden: bool
     """Announced as hidden: crosses several passages, with edges, under an unchanged surface."""
+
+
+class Proposals(NamedTuple):
+    """What was proposed for one scan."""
+
+    composites: tuple[Composite, ...]
+    """Best first."""
+    passages: np.ndarray
+    """Visible passages as the soft lines tell them apart, int16 [y, x] from 0; -1 where pixels were not used."""
+
+    def stacks(self) -> np.ndarray:
+        """Number the combinations of a visible passage and the strongest hidden map there, if any: int16 [y, x]."""
+        hidden = [composite.image for composite in self.composites if composite.hidden]
+        below = np.stack([np.full(self.passages.shape, 0.5), *hidden]).argmax(0)
+        pairs = self.passages * (len(hidden) + 1) + below
+        stacks = np.full(self.passages.shape, -1, np.int16)
+        used = self.passages >= 0
+        stacks[used] = np.unique(pairs[used], return_inverse=True)[1]
+        return stacks
 
 
 @dataclass(frozen=True)
@@ -97,7 +118,7 @@ def propose(
     fuzzifier: float = 1.5,
     proposals: int = 10,
     rng: np.random.Generator,
-) -> tuple[Composite, ...]:
+) -> Proposals:
     """Propose composite maps, best first: significance x coherence, less what maps before already show.
 
     memberships: float32 [cluster, y, x]; used: bool [y, x], all by default; fuzzifier: that of the memberships.
@@ -122,7 +143,7 @@ def propose(
             alive = alive * (chosen.weight < 0.5)
             aside.append(signals.lines[chosen.line])
             pool += _candidates(memberships, signals, cells, parts, alive, aside)
-    return tuple(composites)
+    return Proposals(tuple(composites), passages)
 
 
 def _gather(memberships, signals: Signals, passages: np.ndarray, parts: np.ndarray, fuzzifier: float) -> _Cells:
@@ -154,7 +175,7 @@ def _candidates(memberships, signals: Signals, cells: _Cells, parts, alive: np.n
             split = _split(cells, here, line, alive, passage)
             if split is not None:
                 rise = (cells.net[:, here, line] - split.low) / (split.high - split.low)
-                weight[:, here] = np.clip(rise, 0, 1) * alive[:, here]
+                weight[:, here] = np.clip((rise - RAMP[0]) / (RAMP[1] - RAMP[0]), 0, 1) * alive[:, here]
                 splits.append(split)
         if not splits:
             continue

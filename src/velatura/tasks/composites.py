@@ -9,7 +9,7 @@ import xarray as xr
 
 from velatura.atomic.lines import groups_of
 from velatura.base.progress import Progress, silent
-from velatura.cluster.composite import Composite, propose
+from velatura.cluster.composite import Composite, Proposals, propose
 from velatura.cluster.signals import SURFACE_BAND, measure_signals
 from velatura.spectra.explain import Found
 from velatura.spectra.families import families_of
@@ -29,13 +29,14 @@ def composite_maps(
     """Return the result of `segment` with composite maps beside it, as docs/results.md describes.
 
     cube: the scan that `maps` were made from; proposals: at most that many. Where the scan shows no line above the
-    soft band there are none.
+    soft band there are none. Besides: `passage` int16 [y, x], the visible passages as soft lines tell them apart, and
+    `stack` int16 [y, x], numbers of a passage with what is announced as hidden under it; -1 outside the used pixels.
     """
     energy, used = cube.energy.values, maps.used.values
     windows = line_windows(cube, progress=progress)
-    found: tuple[Composite, ...] = ()
+    proposed = Proposals((), np.where(used, 0, -1).astype(np.int16))
     if windows:
-        found = propose(
+        proposed = propose(
             maps.membership.values,
             measure_signals(cube.counts.data, energy, windows, progress=progress),
             used=used,
@@ -43,6 +44,7 @@ def composite_maps(
             proposals=proposals,
             rng=np.random.default_rng(seed),
         )
+    found = proposed.composites
     images = np.array([one.image for one in found], np.float32).reshape(-1, *used.shape)
     references = np.array([one.reference for one in found], np.float32).reshape(-1, *used.shape)
     difference = np.zeros((0, len(energy)))
@@ -53,6 +55,7 @@ def composite_maps(
     return (
         maps.drop_dims("proposal", errors="ignore")
         .assign(composite=(("proposal", "y", "x"), images), composite_spectrum=(("proposal", "energy"), difference))
+        .assign(passage=(("y", "x"), proposed.passages), stack=(("y", "x"), proposed.stacks()))
         .assign_coords(_columns(found, [str(name) for name in maps.cluster.values]))
     )
 
