@@ -87,7 +87,7 @@ CASES = {
 def test_finite_shares(name: str, precision: str) -> None:
     scores = CASES[name]().astype(np.float32)
     for shrinkage in (0.0, 0.3):
-        options = ClusterOptions(clusters=CLUSTERS, shrinkage=shrinkage, iterations=30, precision=precision)
+        options = ClusterOptions(clusters=CLUSTERS, shrinkage=shrinkage, iterations=12, precision=precision)
         clusters = fit(scores, options, key=jax.random.key(1))
         found = assign_pixels(clusters, scores, precision=precision)
         np.testing.assert_allclose(found.membership.sum(axis=0), 1, atol=1e-6)

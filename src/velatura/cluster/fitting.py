@@ -71,6 +71,7 @@ def fit(
             noise = noise_distance(pixels, run.model, rule_of(options.method, options.fuzzifier))
             model = replace(run.model, noise=noise)
             run = iterate(pixels, model, options, capacity=capacity, progress=progress)
+        progress("clustering", options.iterations, options.iterations)
         return record(pixels, run, options)
 
 

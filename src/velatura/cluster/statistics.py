@@ -44,7 +44,7 @@ def update(total: Sums, block: Float[Array, "e p"], weights: Float[Array, " p"],
     moments = jnp.matmul(weighted, block.T, precision="highest").reshape(clusters, features, -1)
     entropy = -u * jnp.log(jnp.maximum(u, jnp.finfo(u.dtype).tiny))
     partition = [raise_to(noise, rule.power), jnp.square(u).sum(axis=0), entropy.sum(axis=0)]
-    part = Sums(moments, share.sum(axis=1), jnp.stack([jnp.vdot(weights, each) for each in partition]))
+    part = Sums(moments, share.sum(axis=1), jnp.stack([jnp.sum(weights * each) for each in partition]))
     return jax.tree.map(add, total, part)
 
 
