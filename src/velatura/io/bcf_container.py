@@ -61,7 +61,7 @@ class InflatedFile:
             starts.append((at + 16, at + 16 + packed))
             sizes.append(size)
             at += 16 + packed
-        if not blocks or max(block, *sizes) > BLOCK_LIMIT:
+        if not blocks or max([block, *sizes]) > BLOCK_LIMIT:
             raise FileFormatError(
                 f"{self.path.name}: damaged list of {blocks} compressed blocks. Copy it again from the scanner"
             )
