@@ -20,7 +20,7 @@ from velatura.reduce.stream import BinnedCounts
 
 MOST_COMPONENTS = 32
 BIN_COUNTS = 50  # a bin with fewer counts in the whole scan says nothing about single pixels and is left out
-TAIL = 1.1  # counts have longer tails than the Gaussian noise behind the edge
+TAIL = 1.03  # counts have longer tails than the Gaussian noise behind the edge; measured: up to 2 %, 5 % below 200 pixels
 LEAST = 1.2  # a component weaker than this next to noise of 1 tells no pixel from another, however many there are
 
 
@@ -152,7 +152,7 @@ def noise_edge(weights: np.ndarray, bins: int) -> float:
 
 
 def _eigenpairs(moments: _Moments, edges: np.ndarray, scaling: str, components: int | None) -> Reduction:
-    keep = moments.counts >= BIN_COUNTS
+    keep = moments.counts >= min(BIN_COUNTS, max(1.0, moments.counts.max(initial=0.0) / 4))
     weights = np.concatenate([*moments.pixel_noise, np.empty(0, np.float32)])
     pixels, size = len(weights), int(keep.sum())
     if pixels < 3 or size < 2:

@@ -49,7 +49,7 @@ def cluster_elements(
         explained = explain(spectrum / max(unit, 1e-12), energy, anode=whole.anode, **options)
         here = _sample_lines(explained, unit)
         elements.append(", ".join(list(_strong(here))[:MOST_ELEMENTS]))
-        contrast.append(", ".join(_contrast(here, mean)))
+        contrast.append(", ".join(_contrast(here, mean, worse=np.sqrt(max(unit * pixels, 1.0)))))
     return ClusterElements(tuple(elements), tuple(contrast))
 
 
@@ -68,12 +68,15 @@ def _strong(lines: dict[str, _Line]) -> dict[str, _Line]:
     return {name: line for name, line in sorted(lines.items(), key=lambda item: -item[1].counts) if line.counts > least}
 
 
-def _contrast(here: dict[str, _Line], mean: dict[str, _Line]) -> list[str]:
-    """What differs significantly: more by falling ratio, then less by falling counts in the mean."""
-    nothing = _Line(0.0, 0.0)
+def _contrast(here: dict[str, _Line], mean: dict[str, _Line], *, worse: float) -> list[str]:
+    """What differs significantly: more by falling ratio, then less by falling counts in the mean.
+
+    worse: how much larger errors are here than in the mean; for an element that was not found it is all that is known.
+    """
     ratio: dict[str, float] = {}
     for name in here | mean:
-        mine, usual = here.get(name, nothing), mean.get(name, nothing)
+        usual = mean.get(name) or _Line(0.0, here[name].error / worse)
+        mine = here.get(name) or _Line(0.0, usual.error * worse)
         if abs(mine.counts - usual.counts) > SIGNIFICANT * np.hypot(mine.error, usual.error):
             ratio[name] = mine.counts / (usual.counts or 2 * mine.error)
     strong = [name for name in _strong(here) if ratio.get(name, 1) > CHANGE]
