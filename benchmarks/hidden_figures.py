@@ -75,7 +75,7 @@ def ours(
     """`segment` as a user runs it: composites first, then memberships; labels of clusters, or of passage x hidden."""
     maps = segment(cube, Segmentation(clusters=clusters), seed=seed)
     shown = np.concatenate([maps.composite.values, maps.membership.values])
-    return shown, (maps.stack if stacks else maps.labels).values
+    return shown, (maps.stacks if stacks else maps.labels).values
 
 
 METHODS: dict[str, Callable] = {

@@ -1,6 +1,6 @@
 """Clusterings of simulated flat paintings against their truth: twelve paints, two rare, blurred edges, uneven paint.
 
-    python benchmarks/simulated_paintings.py --seeds 5
+    python benchmarks/simulated_paintings.py --seeds 5 --scaling keenan-kotula
 
 Prints the mean adjusted Rand index outside the frame in four regimes of edge blur and thickness, for Gustafson-Kessel
 with its defaults, k-means (10 starts), fuzzy c-means and a full Gaussian mixture, all with twelve clusters on the same
@@ -113,7 +113,7 @@ def methods(scores: np.ndarray, seed: int) -> dict[str, np.ndarray]:
     }
 
 
-def main(seeds: int) -> None:
+def main(seeds: int, scaling: str) -> None:
     from sklearn.metrics import adjusted_rand_score
 
     energy = (np.arange(CHANNELS) + 0.5) * SPAN / CHANNELS
@@ -123,7 +123,7 @@ def main(seeds: int) -> None:
         found: dict[str, list[float]] = {}
         for seed in range(FRESH, FRESH + seeds):
             cube, truth = painting(blur=blur, spread=spread, counts=counts, rng=np.random.default_rng(seed))
-            _, scores = principal_components(cube, energy)
+            _, scores = principal_components(cube, energy, scaling=scaling)
             scored = (truth != len(PAINTS) - 1)[scores.used]
             for name, labels in methods(scores.scores, seed).items():
                 value = adjusted_rand_score(truth[scores.used][scored], labels[scored])
@@ -139,4 +139,6 @@ def main(seeds: int) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, default=5)
-    main(parser.parse_args().seeds)
+    parser.add_argument("--scaling", default="keenan-kotula")
+    asked = parser.parse_args()
+    main(asked.seeds, asked.scaling)

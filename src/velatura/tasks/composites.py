@@ -30,7 +30,7 @@ def composite_maps(
 
     cube: the scan that `maps` were made from; proposals: at most that many. Where the scan shows no line above the
     soft band there are none. Besides: `passage` int16 [y, x], the visible passages as soft lines tell them apart, and
-    `stack` int16 [y, x], numbers of a passage with what is announced as hidden under it; -1 outside the used pixels.
+    `stacks` int16 [y, x], numbers of a passage with what is announced as hidden under it; -1 outside the used pixels.
     """
     energy, used = cube.energy.values, maps.used.values
     windows = line_windows(cube, progress=progress)
@@ -55,7 +55,7 @@ def composite_maps(
     return (
         maps.drop_dims("proposal", errors="ignore")
         .assign(composite=(("proposal", "y", "x"), images), composite_spectrum=(("proposal", "energy"), difference))
-        .assign(passage=(("y", "x"), proposed.passages), stack=(("y", "x"), proposed.stacks()))
+        .assign(passage=(("y", "x"), proposed.passages), stacks=(("y", "x"), proposed.stacks()))
         .assign_coords(_columns(found, [str(name) for name in maps.cluster.values]))
     )
 
