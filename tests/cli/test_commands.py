@@ -1,6 +1,7 @@
 """The command line as a user meets it: exit codes, one message, the original untouched, runs that go on."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -139,3 +140,16 @@ def test_repair_makes_a_new_workspace(scan, tmp_path, capsys) -> None:
 def test_export(analysed, tmp_path, kind) -> None:
     assert run(["export", str(analysed), str(tmp_path / kind), "--kind", kind]) == 0
     assert list((tmp_path / kind).rglob("*.*"))
+
+
+def test_merge_joins_clusters_by_name(analysed, tmp_path, capsys) -> None:
+    copy = tmp_path / "copy.zarr"
+    shutil.copytree(analysed, copy)
+    assert run(["merge", str(copy), "C1+C3"]) == 0
+    before, after = (read_maps(open_workspace(path), "segment") for path in (analysed, copy))
+    assert after.sizes["cluster"] == before.sizes["cluster"] - 1
+    np.testing.assert_allclose(
+        after.membership.sel(cluster="C1+C3"), before.membership.sel(cluster=["C1", "C3"]).sum("cluster"), atol=1e-6
+    )
+    assert run(["merge", str(copy), "C1+C99"]) == 2
+    assert "C99" in capsys.readouterr().err

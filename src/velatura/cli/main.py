@@ -16,6 +16,7 @@ VERBS = {
     "repair": "Mend a scan: serpentine rows, uneven live time, orientation, a part only.",
     "elements": "Map elements with uncertainty and detection limit.",
     "segment": "Cluster the spectra into soft membership maps and propose composite maps.",
+    "merge": "Join clusters that are one material.",
     "report": "Write the report as one HTML file with its figures.",
     "export": "Write maps and spectra as TIFF, CSV or PNG, or the cube for other programs.",
 }
