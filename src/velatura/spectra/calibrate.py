@@ -18,6 +18,7 @@ LEAST_CHANNELS = 512
 LEAST_LINES = 4
 CLOSER = 40  # axes that are looked at closely
 LEAST_MARGIN = 33.0  # log evidence over the next axis; benchmarks/calibration.py measures what it costs
+TILTS = (-0.1, -0.05, 0.05, 0.1)  # keV
 DIFFERENT = 0.05  # two axes differ when they are this far apart [keV] at one end of the peaks
 REMEDY = "Give two points, e.g. --calibration 640=6.404,1055=10.551"
 
@@ -165,11 +166,21 @@ def _best(view: FilteredSpectrum, peaks: ChannelPeaks, known: LineKnowledge, cha
     ranked = sorted((match(view, axis, known, passes=1) for axis in axes), key=evidence, reverse=True)
     found = sorted((match(view, one.axis, known) for one in ranked[:CLOSER]), key=evidence, reverse=True)
     found = sorted([refine(view, one, known) for one in found[:10]] + found[10:], key=evidence, reverse=True)
-    best = refine(view, _settled(view, found[0], known), known, steps=4)
     ends = peaks.channel[~peaks.broad][[0, -1]]
+    found += [refine(view, match(view, axis, known, law=found[0].law), known) for axis in _tilted(found[0].axis, ends)]
+    found.sort(key=evidence, reverse=True)
+    best = refine(view, _settled(view, found[0], known), known, steps=4)
     others = [one for one in found if np.abs(one.axis.energy(ends) - best.axis.energy(ends)).max() > DIFFERENT]
     nothing = -float(np.minimum(view.signal**2 / view.variance, CAP).sum()) / 2
     return best, evidence(best) - max([nothing, *map(evidence, others)])
+
+
+def _tilted(axis: Axis, ends: np.ndarray) -> list[Axis]:
+    """Return axes with one end moved by 50 or 100 eV: neighbours that the naming of two peaks may have missed."""
+    low, high = axis.energy(ends)
+    moved = [(low + step, high) for step in TILTS] + [(low, high + step) for step in TILTS]
+    gains = [(above - below) / (ends[1] - ends[0]) for below, above in moved]
+    return [Axis(float(below - gain * ends[0]), float(gain)) for (below, _), gain in zip(moved, gains, strict=True)]
 
 
 def _settled(view: FilteredSpectrum, found: Match, known: LineKnowledge) -> Match:
