@@ -45,14 +45,14 @@ def assign_pixels(clusters: Clusters, scores: Any, *, precision: str = "float32"
     small = (whiteners, offsets, clusters.log_weights, np.asarray(clusters.noise_distance / clusters.scale**2))
     with arithmetic(precision):
         units, frames = Units(shift, clusters.scale, np.dtype(precision)), Frames(*(a.astype(precision) for a in small))
-        found, noise, nearest = assign_all(scores, units, frames, rule_of(clusters.method, clusters.fuzzifier))
+        found, noise, nearest = assign_all(scores, units, frames, rule=rule_of(clusters.method, clusters.fuzzifier))
     if np.isfinite(clusters.noise_distance):
         found = np.concatenate([found, noise[None, :]])
     return Assignment(found, np.sqrt(nearest) * (1.0 if mixture else clusters.scale))
 
 
 def assign_all(
-    scores: np.ndarray, units: Units, frames: Frames, rule: Rule
+    scores: np.ndarray, units: Units, frames: Frames, *, rule: Rule
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return memberships [k, n], noise memberships [n] and squared distances to the nearest cluster [n]."""
     pixels, dtype = scores.shape[1], units.dtype

@@ -98,7 +98,7 @@ def begin(pixels: Pixels, options: ClusterOptions, *, start: np.ndarray | None, 
         shapes = f"{(options.clusters, seen.pixels)} or centres {(options.clusters, len(sample))}"
         raise InputError(f"start must be memberships {shapes}; found {start.shape}")
     moments = weighted_moments(sample, start**rule.power * weights)
-    return shape(moments, options, whole_covariance(pixels), units.dtype)
+    return shape(moments, options, whole=whole_covariance(pixels), dtype=units.dtype)
 
 
 def iterate(pixels: Pixels, model: Model, options: ClusterOptions, *, capacity: int | None, progress: Progress) -> Run:
@@ -116,13 +116,13 @@ def iterate(pixels: Pixels, model: Model, options: ClusterOptions, *, capacity: 
             change = float(np.abs(np.asarray(now) - before).max())
         if change <= options.tolerance or iterations == options.iterations:
             return Run(model, sums, iterations, change)
-        model, before, iterations = finish(model, sums, options, whole), np.asarray(now), iterations + 1
+        model, before, iterations = finish(model, sums, options, whole=whole), np.asarray(now), iterations + 1
 
 
 def noise_distance(pixels: Pixels, model: Model, rule: Rule) -> float:
     """Return the 0.99 quantile of the squared distances of the pixels to their nearest cluster."""
     frames, units = model.frames(), pixels.layout.units
-    nearest = [assign_all(scores, units, frames, rule)[2][weights > 0] for scores, weights in pixels.parts()]
+    nearest = [assign_all(scores, units, frames, rule=rule)[2][weights > 0] for scores, weights in pixels.parts()]
     return float(np.quantile(np.concatenate(nearest), NOISE_QUANTILE))
 
 

@@ -55,9 +55,9 @@ class Model:
         return Frames(*(array.astype(self.dtype) for array in small))
 
 
-def finish(model: Model, sums: Sums, options: ClusterOptions, whole: np.ndarray) -> Model:
+def finish(model: Model, sums: Sums, options: ClusterOptions, *, whole: np.ndarray) -> Model:
     """Return the clusters that follow from one pass. whole: F0 [d, d]."""
-    return replace(shape(moments_of(model, sums), options, whole, model.dtype), noise=model.noise)
+    return replace(shape(moments_of(model, sums), options, whole=whole, dtype=model.dtype), noise=model.noise)
 
 
 def moments_of(model: Model, sums: Sums) -> Moments:
@@ -79,7 +79,7 @@ def moments_of(model: Model, sums: Sums) -> Moments:
     )
 
 
-def shape(moments: Moments, options: ClusterOptions, whole: np.ndarray, dtype: np.dtype) -> Model:
+def shape(moments: Moments, options: ClusterOptions, *, whole: np.ndarray, dtype: np.dtype) -> Model:
     """Return the clusters of a method that have these moments.
 
     Gustafson and Kessel (1979): D = (rho det F)^(1/d) (x - v)' F^-1 (x - v). Gaussian mixture: the exponent of the

@@ -34,7 +34,7 @@ def init(clusters: int, features: int, dtype: jnp.dtype) -> Sums:
     return Sums(*(jnp.zeros(shape, dtype) for shape in shapes))
 
 
-def update(total: Sums, block: Float[Array, "e p"], weights: Float[Array, " p"], frames: Frames, rule: Rule) -> Sums:
+def update(total: Sums, block: Float[Array, "e p"], weights: Float[Array, " p"], *, frames: Frames, rule: Rule) -> Sums:
     """Add one block of pixels [x; 1]."""
     clusters, features, _ = frames.whiteners.shape
     y = whiten(frames, block)
@@ -71,7 +71,11 @@ def sweep(
     def local(blocks, weights, frames):
         clusters, features = frames.offsets.shape
         start = init(clusters, features, blocks.dtype)
-        return jax.lax.scan(lambda total, part: (update(total, *part, frames, rule), None), start, (blocks, weights))[0]
+
+        def step(total, part):
+            return update(total, *part, frames=frames, rule=rule), None
+
+        return jax.lax.scan(step, start, (blocks, weights))[0]
 
     def spread(*pixels):
         return jax.lax.psum(local(*pixels), "pixels")

@@ -67,7 +67,7 @@ def survey(parts: Parts, *, rng: np.random.Generator) -> Survey:
             origin = scores.mean(axis=1, dtype=np.float64)
         pixels, widest, squares = pixels + len(weights), max(widest, len(weights)), squares + float(weights @ weights)
         moments = moments + moments_about(origin, scores, weights)
-        drawn = draw(drawn, scores, weights, rng)
+        drawn = draw(drawn, scores, weights, rng=rng)
     if origin is None or drawn is None or drawn.shape[1] == 0:
         raise InputError("clustering needs pixels of positive weight; found none. Check the mask and the region")
     total = moments[-1, -1]
@@ -99,7 +99,7 @@ def moments_about(origin: np.ndarray, scores: np.ndarray, weights: np.ndarray) -
     return moments
 
 
-def draw(drawn: np.ndarray | None, scores: np.ndarray, weights: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def draw(drawn: np.ndarray | None, scores: np.ndarray, weights: np.ndarray, *, rng: np.random.Generator) -> np.ndarray:
     """Return [lot; weight; scores] of the SAMPLE pixels with the smallest lots so far, in rising order of the lots."""
     lots = np.where(weights > 0, rng.random(len(weights)), np.inf)
     kept = smallest(lots)
