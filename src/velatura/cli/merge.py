@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from velatura.base.workspace import open_workspace, read_maps, write_maps
-from velatura.cli.console import say, say_segments
+from velatura.cli.console import say_segments
 
 
 def merge(workspace: Path, join: str, /) -> None:
