@@ -18,6 +18,7 @@ MODEL_ERROR = 0.03  # of a line's counts: cells of one material differ that much
 CELL_PIXELS = 12.0  # lighter cells have no voice in a split
 LEAST_CONTRAST, LEAST_SIGNIFICANCE = 1.3, 3.0  # of a split that is followed at all
 AFTERTHOUGHT = 0.6  # rank of a signature that shows only once others are set aside
+COMPARED_PIXELS = 100_000  # a map is compared with others on about that many
 REDUNDANT = 0.9  # correlation with a map already proposed
 HIDDEN_CONTRAST, HIDDEN_SIGNIFICANCE, HIDDEN_PIXELS = 2.0, 6.0, 20.0  # of a split that counts as evidence
 HIDDEN_PASSAGES, HIDDEN_SHARE = 3, 0.6  # passages crossed, and their share of the map
@@ -129,15 +130,16 @@ def propose(
     cells = _gather(memberships, signals, passages, parts, fuzzifier)
     alive, aside = np.ones(cells.mass.shape), []
     pool = _candidates(memberships, signals, cells, parts, alive, aside)
-    found: list[_Candidate] = []
+    looked_at = np.flatnonzero(used)[:: max(1, int(used.sum()) // COMPARED_PIXELS)]
+    shown: list[np.ndarray] = []
     composites: list[Composite] = []
-    while pool and len(found) < proposals:
-        ranked = [_rank(candidate, found, used) for candidate in pool]
+    while pool and len(composites) < proposals:
+        ranked = [_rank(candidate, shown, looked_at) for candidate in pool]
         best = int(np.argmax(ranked))
         if ranked[best] <= 0:
             break
         chosen = pool.pop(best)
-        found.append(chosen)
+        shown.append(_standardised(chosen.image, looked_at))
         composites.append(_describe(chosen, memberships, signals, cells, passages))
         if composites[-1].hidden:
             alive = alive * (chosen.weight < 0.5)
@@ -232,11 +234,19 @@ def _compose(memberships: np.ndarray, weight: np.ndarray, parts: np.ndarray) -> 
     return np.clip(image, 0, 1)
 
 
-def _rank(candidate: _Candidate, found: list[_Candidate], used: np.ndarray) -> float:
-    image = candidate.image[used]
-    if image.std() < 1e-6:
+def _standardised(image: np.ndarray, pixels: np.ndarray) -> np.ndarray:
+    """Some pixels of a map with mean 0 and mean square 1, or all 0 where they are alike."""
+    values = image.ravel()[pixels]
+    values = values - values.mean()
+    return values / values.std() if values.std() > 1e-6 else np.zeros_like(values)
+
+
+def _rank(candidate: _Candidate, shown: list[np.ndarray], pixels: np.ndarray) -> float:
+    """Rank of a candidate, less what maps that are shown already say: 0 where nothing is left."""
+    image = _standardised(candidate.image, pixels)
+    if not image.any():
         return 0.0
-    known = max((abs(float(np.corrcoef(image, other.image[used])[0, 1])) for other in found), default=0.0)
+    known = max((abs(float(np.mean(image * other))) for other in shown), default=0.0)
     return 0.0 if known > REDUNDANT else candidate.rank * (1 - known)
 
 
