@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from velatura.base.cube import make_cube as make_cube
-    from velatura.io.formats import open_scan as open
+    from velatura.io.formats import open_scan as open  # noqa: F401
     from velatura.io.options import ReadOptions as ReadOptions
     from velatura.scene.phantom import phantom as phantom
     from velatura.spectra.calibrate import calibrate as calibrate
