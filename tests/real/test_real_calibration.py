@@ -70,11 +70,15 @@ def test_scans_are_calibrated_from_their_lines(data: Path, name: str) -> None:
 @pytest.mark.parametrize("name", BCF_AXES)
 def test_bcf_scans_give_back_the_axis_of_their_header(data: Path, name: str) -> None:
     stored = read_bcf(str(data / "scans/sem-geologist-bcf" / f"{name}.bcf"))[-1]["data"]
-    found = calibrate(stored.sum((0, 1), dtype=np.int64))
+    counts = stored.sum((0, 1), dtype=np.int64)
+    found = calibrate(counts)
     zero, gain = BCF_AXES[name]
     channel = (np.array([0.5, 7.0]) - zero) / gain
-    np.testing.assert_allclose(found.energy(channel), [0.5, 7.0], atol=0.045 if gain > 0.015 else 0.02)
+    np.testing.assert_allclose(found.energy(channel), [0.5, 7.0], atol=0.06 if gain > 0.015 else 0.02)
     assert found.close_lines >= 4
+    if gain > 0.015:  # this header puts Fe Ka at 6.44 keV, as its own peak shows
+        stated = {row.line: row.residual for row in check_calibration(counts, zero=zero, gain=gain).residuals}
+        assert stated["Fe-Ka"] == pytest.approx(38, abs=8)
 
 
 @pytest.mark.parametrize("metal", ["Cr", "Cu", "Fe", "Ni", "Zr", "Si", "Steel"])

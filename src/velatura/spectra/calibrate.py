@@ -99,6 +99,7 @@ def check_calibration(
 ) -> Calibration:
     """Return the given axis with the residuals of the lines that the spectrum shows on it; the axis is not changed.
 
+    Lines are named on the axis refined from the given one, so that an axis some 50 eV off is told so by its own lines.
     sum_spectrum: counts [channel]; zero [keV], gain [keV/channel], quadratic [keV/channel^2]: the axis to check;
     tube_voltage: [kV]. With too few peaks, or none that fit, the residuals are few or none: look at `close_lines`.
     """
@@ -107,10 +108,17 @@ def check_calibration(
     if peaks is None:
         return Calibration(zero, gain, quadratic, anode=anode, method=method)
     known, view = line_knowledge(anode, tube_voltage), filter_spectrum(spectrum, peaks)
-    found = match(view, axis, known)
-    rows = line_residuals(view, found, known)
+    found = refine(view, match(view, axis, known), known, steps=6)
+    rows = tuple(_on(axis, found.axis, row) for row in line_residuals(view, found, known))
     share = sum(abs(row.residual) <= NEAR for row in rows) / len(rows) if rows else 0.0
-    return _calibration(found, rows, anode or _scattered_anode(found, spectrum, known), method=method, confidence=share)
+    anode = anode or _scattered_anode(found, spectrum, known)
+    return _calibration(found._replace(axis=axis), rows, anode, method=method, confidence=share)
+
+
+def _on(axis: Axis, refined: Axis, row: LineResidual) -> LineResidual:
+    """Return a line found on the refined axis as the given axis shows it."""
+    found = float(axis.energy(refined.channel(np.array(row.found))))
+    return row._replace(found=found, residual=1e3 * (found - row.expected))
 
 
 def calibrate(sum_spectrum: np.ndarray, *, anode: str | None = None, tube_voltage: float | None = None) -> Calibration:

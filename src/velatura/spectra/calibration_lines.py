@@ -8,10 +8,10 @@ import numpy as np
 from velatura.atomic.lines import Line, lines_of
 
 COMMON = "Al Si P S Cl Ar K Ca Ti Cr Mn Fe Ni Cu Zn Sr Pb"
-FREQUENT = "C O Na Mg V Co As Br Rb Zr Ba Hg Sn Sb Cd Ag Au Mo Se"
-RARE = "F Ga Ge Y Nb Bi W Ta Hf Rh Pd I Ce La Te In U Th"
+FREQUENT = "C O Na Mg V Co As Br Rb Zr Ba Hg Sn Sb Cd Ag Au Mo Se Rh W"
+RARE = "F Ga Ge Y Nb Bi Ta Hf Pd I Ce La Te In U Th"
 PRIOR = {name: share for names, share in ((COMMON, 1.0), (FREQUENT, 0.4), (RARE, 0.1)) for name in names.split()}
-"""How likely an element is to be seen in paintings, soils and alloys, relative (judgement, not a measurement)."""
+"""How likely an element is to be seen in paintings, soils, alloys and tubes, relative (judgement, not measured)."""
 ANODE_PRIOR = 1.5
 M_ELEMENTS = ("Pb", "Hg", "Au", "Bi", "W", "Ta", "Hf", "U", "Th")
 SIGHT = (0.2, 45.0)  # energies of lines that are thought of [keV]
