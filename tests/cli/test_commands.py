@@ -151,5 +151,5 @@ def test_merge_joins_clusters_by_name(analysed, tmp_path, capsys) -> None:
     np.testing.assert_allclose(
         after.membership.sel(cluster="C1+C3"), before.membership.sel(cluster=["C1", "C3"]).sum("cluster"), atol=1e-6
     )
-    assert run(["merge", str(copy), "C1+C99"]) == 2
+    assert run(["merge", str(copy), "C2+C99"]) == 2
     assert "C99" in capsys.readouterr().err
