@@ -3,8 +3,8 @@
     python benchmarks/simulated_paintings.py --seeds 5 --scaling keenan-kotula
 
 Prints the mean adjusted Rand index outside the frame in four regimes of edge blur and thickness, for Gustafson-Kessel
-with its defaults or other options, k-means (10 starts), fuzzy c-means and a full Gaussian mixture, all with twelve clusters on the same
-scores. About 10 minutes on 2 cores.
+with its defaults or other options, k-means (10 starts), fuzzy c-means and a full Gaussian mixture, all with twelve
+clusters on the same scores. About 10 minutes on 2 cores.
 """
 
 import argparse
