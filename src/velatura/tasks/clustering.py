@@ -10,16 +10,20 @@ from velatura.base.progress import Progress, silent
 from velatura.cluster import ClusterOptions, Clusters, fit
 from velatura.reduce.pca import Reduction, Scores
 from velatura.tasks.colours import cluster_colours
+from velatura.tasks.rare import rare_centres
 
 if TYPE_CHECKING:
     import jax
 
     from velatura.tasks.segment import Segmentation
 
-USUAL_CLUSTERS = 10  # so many or fewer are cut down silently-with-a-note on a tiny scan; asking for more is an error
+USUAL_CLUSTERS = (
+    10  # so many are cut down, with a note, where a tiny scan cannot fill them; asking for more is an error
+)
 PIXELS_EACH = 5  # used pixels a cluster needs
 PIXELS_A_FEATURE = 4  # used pixels a cluster and component, for its covariance
 AUTO = range(4, 21)
+AUTO_PIXELS = 40_000  # evenly spread, enough to judge a number of clusters by
 AUTO_EXTRA = 2  # a hidden layer multiplies materials: a few clusters too many are better than too few
 
 
@@ -69,6 +73,12 @@ def find_clusters(
         chosen, note = choose_number(features, options, wanted, key=key, progress=progress)
         options, notes = replace(options, clusters=chosen), [*notes, note]
     clusters = fit(features, options, key=key, progress=progress)
+    if config.rare:
+        centres, note = rare_centres(scores, clusters, options, key=key)
+        if len(centres):
+            start = np.vstack([clusters.centres, centres])
+            clusters = fit(features, replace(options, clusters=len(start)), key=key, start=start, progress=progress)
+            notes.append(note)
     if not clusters.converged:
         notes.append(f"the clustering had not come to rest after {clusters.iterations} iterations")
     names = tuple(f"C{number + 1}" for number in range(len(clusters.centres)))
@@ -94,10 +104,10 @@ def choose_number(
     features: np.ndarray, options: ClusterOptions, numbers: list[int], *, key: "jax.Array", progress: Progress = silent
 ) -> tuple[int, str]:
     """Return the number with the highest modified partition coefficient (Dave 1996), plus two, and a sentence on it."""
-    quality = {}
+    quality, sample = {}, features[:, :: -(-features.shape[1] // AUTO_PIXELS)]
     for done, number in enumerate(numbers):
         progress("choosing the number of clusters", done, len(numbers))
-        tried = fit(features, replace(options, clusters=number, noise=False), key=key)
+        tried = fit(sample, replace(options, clusters=number, noise=False), key=key)
         quality[number] = tried.validity["modified_partition_coefficient"]
     best = max(quality, key=quality.__getitem__)
     chosen = min(best + AUTO_EXTRA, features.shape[1] // PIXELS_EACH)

@@ -27,7 +27,7 @@ class Segmentation:
     noise: bool = False
     """Add a noise cluster that takes pixels far from all others."""
     rare: bool = False
-    """Look for a small passage that the clusters explain badly and give it a cluster of its own."""
+    """Add clusters for small groups that the others swallow, where there are any."""
     scaling: str = "keenan-kotula"
     """keenan-kotula, sum (shape of the spectra only, for strong relief), sqrt, log1p or none."""
     bin_width: float = 0.08
