@@ -1,6 +1,6 @@
 """Clusterings of simulated flat paintings against their truth: twelve paints, two rare, blurred edges, uneven paint.
 
-    python benchmarks/simulated_paintings.py --seeds 5 --scaling keenan-kotula
+    python benchmarks/simulated_paintings.py --seeds 5 --first 8000
 
 Prints the mean adjusted Rand index outside the frame in four regimes of edge blur and thickness, for Gustafson-Kessel
 with its defaults or other options, k-means (10 starts), fuzzy c-means and a full Gaussian mixture, all with twelve
@@ -13,6 +13,8 @@ import numpy as np
 from scipy.ndimage import gaussian_filter
 
 from velatura.reduce.pca import principal_components
+from velatura.tasks.clustering import softness
+from velatura.tasks.segment import Segmentation
 
 CHANNELS, SPAN, SIZE, CLUSTERS = 1024, 20.0, 150, 12
 FRESH = 4000
@@ -113,7 +115,7 @@ def methods(scores: np.ndarray, seed: int, shape: dict[str, float]) -> dict[str,
     }
 
 
-def main(seeds: int, scaling: str, shape: dict[str, float]) -> None:
+def main(seeds: range, config: Segmentation) -> None:
     from sklearn.metrics import adjusted_rand_score
 
     energy = (np.arange(CHANNELS) + 0.5) * SPAN / CHANNELS
@@ -121,11 +123,12 @@ def main(seeds: int, scaling: str, shape: dict[str, float]) -> None:
     print("| edge blur, thickness, counts | bar | method: mean ARI (every seed) |\n| --- | --- | --- |")
     for (blur, spread, counts), bar in REGIMES.items():
         found: dict[str, list[float]] = {}
-        for seed in range(FRESH, FRESH + seeds):
+        for seed in seeds:
             cube, truth = painting(blur=blur, spread=spread, counts=counts, rng=np.random.default_rng(seed))
-            _, scores = principal_components(cube, energy, scaling=scaling)
+            _, scores = principal_components(cube, energy, scaling=config.scaling)
+            fuzzifier, shrinkage = softness(config, scores.counts)
             scored = (truth != len(PAINTS) - 1)[scores.used]
-            for name, labels in methods(scores.scores, seed, shape).items():
+            for name, labels in methods(scores.scores, seed, {"fuzzifier": fuzzifier, "shrinkage": shrinkage}).items():
                 value = adjusted_rand_score(truth[scores.used][scored], labels[scored])
                 found.setdefault(name, []).append(float(value))
         means.append({name: np.mean(values) for name, values in found.items()})
@@ -139,8 +142,10 @@ def main(seeds: int, scaling: str, shape: dict[str, float]) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--scaling", default="keenan-kotula")
-    parser.add_argument("--fuzzifier", type=float, default=1.5)
-    parser.add_argument("--shrinkage", type=float, default=0.3)
+    parser.add_argument("--first", type=int, default=FRESH, help="first seed")
+    parser.add_argument("--scaling", default=Segmentation.scaling)
+    parser.add_argument("--fuzzifier", type=float, help="by default as the product chooses")
+    parser.add_argument("--shrinkage", type=float, help="by default as the product chooses")
     asked = parser.parse_args()
-    main(asked.seeds, asked.scaling, {"fuzzifier": asked.fuzzifier, "shrinkage": asked.shrinkage})
+    options = Segmentation(scaling=asked.scaling, fuzzifier=asked.fuzzifier, shrinkage=asked.shrinkage)
+    main(range(asked.first, asked.first + asked.seeds), options)

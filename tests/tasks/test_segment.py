@@ -100,7 +100,7 @@ def test_anomaly_is_one_at_the_99_percent_quantile(maps):
 
 
 def test_cluster_spectra_are_weighted_means_of_raw_counts(scan, maps):
-    weights = maps.membership.values.astype(float) ** 1.5
+    weights = maps.membership.values.astype(float) ** json.loads(maps.attrs["clustering"])["fuzzifier"]
     counts = scan[0].counts.values.astype(float)
     expected = np.einsum("kyx,yxe->ke", weights, counts) / weights.sum((1, 2))[:, None]
     variance = np.einsum("kyx,yxe->ke", weights**2, counts) / weights.sum((1, 2))[:, None] ** 2
@@ -113,6 +113,19 @@ def test_composite_maps_are_proposed_unless_unwanted(scan, maps):
     assert 1 <= maps.sizes["proposal"] <= 10
     assert maps.composite.dims == ("proposal", "y", "x")
     assert "composite" not in segment(scan[0], Segmentation(clusters=3, proposals=0))
+
+
+@pytest.mark.parametrize(("mean", "expected"), [(2000, (1.7, 0.6)), (200, (1.2, 0.9))])
+def test_fuzzifier_and_shrinkage_follow_the_counts(scan, rng, mean, expected):
+    """1,000 counts a pixel part the two; what the user says stands."""
+    counts = rng.poisson(scan[0].counts.values * (mean / scan[0].counts.values.sum(-1).mean()))
+    cube = make_cube(counts.astype(np.uint16), gain=0.02)
+    found = segment(cube, Segmentation(clusters=3, proposals=0))
+    used = json.loads(found.attrs["parameters"])
+    assert (used["fuzzifier"], used["shrinkage"]) == expected
+    assert json.loads(found.attrs["clustering"])["fuzzifier"] == expected[0]
+    told = segment(cube, Segmentation(clusters=3, proposals=0, fuzzifier=1.4))
+    assert json.loads(told.attrs["clustering"])["fuzzifier"] == 1.4
 
 
 def test_the_same_seed_gives_the_same_maps(scan, maps):
@@ -141,6 +154,14 @@ def test_mask_region_and_empty_pixels(scan):
     assert np.all(np.isnan(found.entropy.values[left_out]))
     assert np.all(np.isnan(found.anomaly.values[left_out]))
     assert json.loads(found.attrs["notes"]) == ["117 pixels without counts were left out"]
+
+
+def test_automatic_number_of_clusters_follows_the_materials(scan):
+    found = segment(scan[0], Segmentation(clusters="auto", proposals=0))
+    assert found.sizes["cluster"] == len(PAINTS) + 1
+    assert json.loads(found.attrs["notes"]) == ["6 clusters: 4 components stand above the noise"]
+    tiny = segment(scan[0].isel(y=slice(0, 3), x=slice(0, 5)), Segmentation(clusters="auto", proposals=0))
+    assert tiny.sizes["cluster"] == 3
 
 
 def test_noise_cluster(scan):
@@ -186,13 +207,13 @@ def test_a_tiny_scan_gets_fewer_clusters_and_a_note(scan):
     small = scan[0].isel(y=slice(0, 5), x=slice(0, 6))
     found = segment(small)
     assert found.sizes["cluster"] == 6
-    assert "6 clusters instead of 10: the scan has only 30 used pixels" in json.loads(found.attrs["notes"])
+    assert "6 clusters instead of 14: the scan has only 30 used pixels" in json.loads(found.attrs["notes"])
 
 
 def test_asking_too_much_is_refused(scan):
     small = scan[0].isel(y=slice(0, 5), x=slice(0, 6))
-    with pytest.raises(InputError, match=r"asked for 12 clusters; found 30 used pixels. Ask for at most 6"):
-        segment(small, Segmentation(clusters=12))
+    with pytest.raises(InputError, match=r"asked for 20 clusters; found 30 used pixels. Ask for at most 6"):
+        segment(small, Segmentation(clusters=20))
     with pytest.raises(InputError, match="at least 5 pixels with counts; found 4"):
         segment(scan[0].isel(y=slice(0, 2), x=slice(0, 2)))
 

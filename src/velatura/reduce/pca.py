@@ -62,6 +62,8 @@ class Scores(NamedTuple):
     """float32 [n]: squared length of what the components leave, in noise variances over its mean; about 1."""
     used: np.ndarray
     """bool [y, x]: the pixels, in row order, that `scores` holds."""
+    counts: float
+    """Mean counts of these pixels within the bins."""
 
 
 class _Moments:
@@ -192,15 +194,17 @@ def _project(binned: BinnedCounts, reduction: Reduction) -> Scores:
     scale = reduction.channel_scale.astype(np.float32)
     axes = reduction.loadings.astype(np.float32)
     shift = (reduction.loadings @ reduction.mean).astype(np.float32)
-    parts, residuals = [], []
+    parts, residuals, total = [], [], 0.0
     for block in binned.blocks("projecting"):
         scaled = scale_pixels(block, reduction.scaling).values * scale
         scores = axes @ scaled.T - shift[:, None]
         scaled -= reduction.mean.astype(np.float32)
+        total += float(block.sum(dtype=np.float64))
         parts.append(scores)
         residuals.append(np.einsum("ij,ij->i", scaled, scaled) - np.einsum("ij,ij->j", scores, scores))
     if not parts:
         raise InputError("no pixel with counts is left to project. Check the mask and the energy calibration")
     unit = np.float32(1 / np.sqrt(max(reduction.explained_variance[0], np.finfo(np.float32).tiny)))
     left = max(reduction.total_variance - reduction.explained_variance[: len(axes)].sum(), 1e-12)
-    return Scores(np.hstack(parts) * unit, (np.concatenate(residuals) / left).astype(np.float32), binned.used)
+    scores, residual = np.hstack(parts) * unit, (np.concatenate(residuals) / left).astype(np.float32)
+    return Scores(scores, residual, binned.used, total / scores.shape[1])

@@ -40,7 +40,7 @@ def composite_maps(
             maps.membership.values,
             measure_signals(cube.counts.data, energy, windows, progress=progress),
             used=used,
-            fuzzifier=float(json.loads(maps.attrs.get("parameters", "{}")).get("fuzzifier", 1.5)),
+            fuzzifier=float(json.loads(maps.attrs.get("clustering", "{}")).get("fuzzifier", 1.5)),
             proposals=proposals,
             rng=np.random.default_rng(seed),
         )

@@ -26,15 +26,7 @@ def merge(maps: xr.Dataset, join: str) -> xr.Dataset:
         owner[members] = min(members)
     kept, belongs = np.unique(owner, return_inverse=True)
     new_names = ["+".join(names[k] for k in np.flatnonzero(owner == first)) for first in kept]
-    used, mass = maps.used.values, maps.mass.values
-    weights = np.equal(belongs, np.arange(len(kept))[:, None]) * mass
-    weights /= np.maximum(weights.sum(1, keepdims=True), np.finfo(np.float32).tiny)
-    spectra = ClusterSpectra(
-        spectrum=weights @ maps.spectrum.values,
-        error=np.sqrt(weights**2 @ maps.spectrum_error.values**2),
-        mean=maps.mean_spectrum.values,
-        mass=np.bincount(belongs, mass),
-    )
+    used, spectra = maps.used.values, _mean_spectra(maps, belongs)
     named = cluster_elements(
         spectra, maps.energy.values, pixels=int(used.sum()), acquisition=json.loads(maps.attrs["acquisition"])
     )
@@ -61,6 +53,19 @@ def merge(maps: xr.Dataset, join: str) -> xr.Dataset:
             "contrast": ("cluster", list(named.contrast)),
             **_renamed_members(maps, dict(zip(names, [new_names[k] for k in belongs], strict=True))),
         }
+    )
+
+
+def _mean_spectra(maps: xr.Dataset, belongs: np.ndarray) -> ClusterSpectra:
+    """Spectra of the joined clusters: means by weight, with their errors; belongs: int [old cluster], its new one."""
+    mass = maps.mass.values
+    weights = np.equal(belongs, np.arange(belongs.max() + 1)[:, None]) * mass
+    weights /= np.maximum(weights.sum(1, keepdims=True), np.finfo(np.float32).tiny)
+    return ClusterSpectra(
+        spectrum=weights @ maps.spectrum.values,
+        error=np.sqrt(weights**2 @ maps.spectrum_error.values**2),
+        mean=maps.mean_spectrum.values,
+        mass=np.bincount(belongs, mass),
     )
 
 

@@ -16,20 +16,20 @@ from velatura.tasks.region import Region, chosen_pixels
 class Segmentation:
     """How to segment a scan. The defaults suit paintings."""
 
-    clusters: int | Literal["auto"] = 10
-    """Number of clusters, a few more than the materials expected; "auto" tries 4 to 20."""
+    clusters: int | Literal["auto"] = 14
+    """Number of clusters, a few more than the materials expected; "auto" takes it from the noise floor."""
     method: str = "gustafson-kessel"
     """gustafson-kessel, fuzzy-means, k-means or gaussian-mixture."""
-    fuzzifier: float = 1.5
-    """Exponent of the memberships, above 1; near 1 they become hard."""
-    shrinkage: float = 0.3
-    """Pull of the clusters' shapes towards spheres, 0 to 1; 0 is the textbook Gustafson-Kessel method."""
+    fuzzifier: float | None = None
+    """Exponent of the memberships, above 1; near 1 they become hard. None: 1.7, or 1.2 below 1,000 counts a pixel."""
+    shrinkage: float | None = None
+    """Pull of the clusters' shapes towards spheres, 0 (textbook) to 1. None: 0.6, or 0.9 below 1,000 counts a pixel."""
     noise: bool = False
     """Add a noise cluster that takes pixels far from all others."""
     rare: bool = False
     """Add clusters for small groups that the others swallow, where there are any."""
-    scaling: str = "keenan-kotula"
-    """keenan-kotula, sum (shape of the spectra only, for strong relief), sqrt, log1p or none."""
+    scaling: str = "sum"
+    """sum (shape of the spectra, whatever the thickness), keenan-kotula, sqrt, log1p or none."""
     bin_width: float = 0.08
     """Width of the energy bins for the principal components [keV]."""
     window: tuple[float, float | None] = (0.5, None)
@@ -67,7 +67,7 @@ def segment(
     scan.
     """
     from velatura.reduce.pca import principal_components, project
-    from velatura.tasks.clustering import find_clusters
+    from velatura.tasks.clustering import find_clusters, softness
     from velatura.tasks.composites import composite_maps
     from velatura.tasks.segment_maps import describe
     from velatura.tasks.segment_record import stored_segmentation
@@ -92,7 +92,9 @@ def segment(
     maps = describe(cube, found, scores, progress=progress)
     dropped = int(used.sum() - scores.used.sum())
     notes = [*found.notes, *([f"{dropped} pixels without counts were left out"] if dropped else [])]
+    fuzzifier, shrinkage = softness(config, scores.counts)
     parameters = {**asdict(config), "seed": seed, "clusters_from": clusters_from is not None}
+    parameters |= {"fuzzifier": fuzzifier, "shrinkage": shrinkage}
     maps = maps.assign_attrs(parameters=json.dumps(parameters), notes=json.dumps(notes))
     return (
         composite_maps(cube, maps, proposals=config.proposals, seed=seed, progress=progress)
