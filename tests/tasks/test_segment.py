@@ -99,6 +99,15 @@ def test_anomaly_is_one_at_the_99_percent_quantile(maps):
     assert np.quantile(maps.anomaly, 0.99) == pytest.approx(1, rel=1e-5)
 
 
+def test_an_element_too_rare_for_a_component_is_an_anomaly(scan):
+    cube = scan[0].copy(deep=True)
+    cube.counts.values[30, 20, 660:664] += 6  # 13.2 keV, 24 counts in one pixel of 1,500
+    found = segment(cube, Segmentation(clusters=5, components=4, proposals=0))
+    here = float(found.anomaly[30, 20])
+    assert here > 1.7
+    assert np.sum(found.anomaly.values >= here) <= 2  # where three paints meet one pixel is as odd
+
+
 def test_cluster_spectra_are_weighted_means_of_raw_counts(scan, maps):
     weights = maps.membership.values.astype(float) ** json.loads(maps.attrs["clustering"])["fuzzifier"]
     counts = scan[0].counts.values.astype(float)

@@ -36,8 +36,8 @@ class Found:
     """Of the shown clusters."""
     colours: tuple[str, ...]
     """Of the shown clusters, "#rrggbb"."""
-    anomaly_unit: float | None = None
-    """Distance to the nearest cluster that counts as 1; None takes the 99 % quantile of the scan at hand."""
+    anomaly_units: tuple[float, float] | None = None
+    """Distance to the nearest cluster, and residual, that count as 1; None takes them from the scan at hand."""
     notes: tuple[str, ...] = ()
     """What the user should know, in plain sentences."""
 

@@ -25,7 +25,8 @@ def describe(cube: xr.Dataset, found: Found, scores: Scores, *, progress: Progre
     spectra = cluster_spectra(
         cube.counts.data, membership**found.clusters.fuzzifier, used=scores.used, progress=progress
     )
-    unit = found.anomaly_unit or max(float(np.quantile(assigned.distance, ANOMALY_QUANTILE)), 1e-12)
+    units = found.anomaly_units or anomaly_units(assigned.distance, scores.residual)
+    anomaly = np.maximum(assigned.distance / np.float32(units[0]), scores.residual / np.float32(units[1]))
     attributes = cube.counts.attrs
     acquisition = {name: attributes[name] for name in ACQUISITION if attributes.get(name)}
     named = cluster_elements(spectra, cube.energy.values, pixels=membership.shape[1], acquisition=acquisition)
@@ -35,7 +36,7 @@ def describe(cube: xr.Dataset, found: Found, scores: Scores, *, progress: Progre
         "membership": (("cluster", *image), in_place(membership, used, fill=0)),
         "labels": (image, in_place(membership.argmax(0).astype(np.int16), used, fill=-1)),
         "entropy": (image, in_place(entropy(assigned.membership), used, fill=np.nan)),
-        "anomaly": (image, in_place(assigned.distance / np.float32(unit), used, fill=np.nan)),
+        "anomaly": (image, in_place(anomaly, used, fill=np.nan)),
         "used": (image, used),
         "spectrum": (("cluster", "energy"), spectra.spectrum, channel),
         "spectrum_error": (("cluster", "energy"), spectra.error, channel),
@@ -53,8 +54,19 @@ def describe(cube: xr.Dataset, found: Found, scores: Scores, *, progress: Progre
     }
     coordinates = {"cluster": list(found.names), "energy": cube.energy}
     coordinates |= {name: ("cluster", values) for name, values in along.items()}
-    attributes = {**stored_attributes(found, unit), "acquisition": json.dumps(acquisition)}
+    attributes = {**stored_attributes(found, units), "acquisition": json.dumps(acquisition)}
     return xr.Dataset(variables, coordinates, attributes)
+
+
+def anomaly_units(distance: np.ndarray, residual: np.ndarray) -> tuple[float, float]:
+    """Return the units of distance to the nearest cluster and of residual outside the components, [n] each.
+
+    The anomaly of a pixel is the larger of the two in these units, so that an element too rare for a component shows
+    too; 99 % of the pixels stay below 1.
+    """
+    units = [max(float(np.quantile(values, ANOMALY_QUANTILE)), 1e-12) for values in (distance, residual)]
+    common = float(np.quantile(np.maximum(distance / units[0], residual / units[1]), ANOMALY_QUANTILE))
+    return units[0] * max(common, 1e-12), units[1] * max(common, 1e-12)
 
 
 def merge_parts(membership: np.ndarray, part_of: np.ndarray) -> np.ndarray:

@@ -31,7 +31,7 @@ def stored_variables(found: Found) -> dict[str, tuple]:
     }
 
 
-def stored_attributes(found: Found, anomaly_unit: float) -> dict[str, object]:
+def stored_attributes(found: Found, anomaly_units: tuple[float, float]) -> dict[str, object]:
     """Return the numbers of a clustering as attributes; those without a place of their own as JSON in `clustering`."""
     reduction, clusters = found.reduction, found.clusters
     numbers = {name: getattr(clusters, name) for name in NUMBERS}
@@ -45,7 +45,7 @@ def stored_attributes(found: Found, anomaly_unit: float) -> dict[str, object]:
         "total_variance": reduction.total_variance,
         "scaling": reduction.scaling,
         "method": clusters.method,
-        "anomaly_unit": anomaly_unit,
+        "anomaly_units": json.dumps(anomaly_units),
         "clustering": json.dumps(numbers),
     }
 
@@ -79,4 +79,11 @@ def stored_segmentation(maps: xr.Dataset) -> Found:
         **numbers,
     )
     names, colours = (tuple(str(one) for one in maps[name].values) for name in ("cluster", "colour"))
-    return Found(reduction, clusters, maps.part_of.values.astype(int), names, colours, maps.attrs["anomaly_unit"])
+    return Found(
+        reduction,
+        clusters,
+        maps.part_of.values.astype(int),
+        names,
+        colours,
+        tuple(json.loads(maps.attrs["anomaly_units"])),
+    )
