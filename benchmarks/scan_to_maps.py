@@ -59,7 +59,7 @@ def measure(path: Path, *, proposals: int) -> None:
     counts = np.load(path, mmap_mode="r")
     wall, cpu = time.perf_counter(), time.process_time()
     cube = make_cube(lazy_counts(counts), gain=GAIN)
-    maps = segment(cube, Segmentation(proposals=proposals), progress=listen)
+    maps = segment(cube, Segmentation(clusters=10, proposals=proposals), progress=listen)
     listen("end", 0, 1)
     print(
         json.dumps(
