@@ -58,7 +58,8 @@ def fluorescence_production(element: str, family: str, energy: ArrayLike) -> np.
     return sum((_interpolate(element, energy, production[:, column]) for column in columns), np.zeros(energy.shape))
 
 
-def _shares(composition: Composition) -> dict[str, float]:
+def scaled_shares(composition: Composition) -> dict[str, float]:
+    """Return mass shares scaled to sum 1, of mass shares in any unit or of a formula; InputError unless positive."""
     shares = mass_shares(composition) if isinstance(composition, str) else dict(composition)
     total = sum(shares.values())
     if not total > 0 or min(shares.values()) < 0:
@@ -69,7 +70,7 @@ def _shares(composition: Composition) -> dict[str, float]:
 def _cross_section(composition: Composition, energy: ArrayLike, parts: tuple[str, ...]) -> np.ndarray:
     energy, stored = _checked(energy), table("attenuation")
     result = np.zeros(energy.shape)
-    for element, share in _shares(composition).items():
+    for element, share in scaled_shares(composition).items():
         for part in parts:
             result += share * _interpolate(element, energy, stored[part])
     return result

@@ -3,18 +3,13 @@
 import numpy as np
 
 from velatura.atomic.lines import lines_of
+from velatura.atomic.scattering import compton_energy
 from velatura.spectra.response import Detector, line_matrix
 
-ELECTRON_REST = 510.999  # keV
 ANGLES = (80.0, 95.0, 115.0, 135.0, 155.0)  # deg, of scattering: heads differ and see a range of angles
 DOPPLER = 0.022  # FWHM of Compton broadening per energy: 0.45 keV at 20 keV for light matter
 BREAK_OFF = 5.0  # times the counts well before the end that lie at the end of a monochromatic spectrum
 STRONG = 0.02  # share of the family of tube lines that are drawn
-
-
-def compton_energy(energy: np.ndarray, angle: float) -> np.ndarray:
-    """Return the energy [keV] after Compton scattering through `angle` [deg] (Compton, 1923)."""
-    return energy / (1 + energy / ELECTRON_REST * (1 - np.cos(np.radians(angle))))
 
 
 def scatter_matrix(source: str | float, axis: np.ndarray, detector: Detector) -> np.ndarray:
