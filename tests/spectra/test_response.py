@@ -9,16 +9,6 @@ ONE = np.ones(1)
 FIRST = np.zeros(1, int)
 
 
-def test_the_width_is_that_of_the_handbook():
-    assert Detector(noise=0.08).fwhm(5.895) == pytest.approx(0.142, abs=5e-4)
-    assert Detector(noise=0.1).fwhm([-1.0, 0.0]) == pytest.approx(0.1)
-
-
-def test_escape_ratios_equal_published_ones():
-    assert escape_ratio([2.31, 3.69, 6.4, 10.5]) == pytest.approx([0.0153, 0.0091, 0.0032, 0.0009], rel=0.03)
-    assert escape_ratio(1.8) == 0
-
-
 @pytest.mark.parametrize("detector", [PLAIN, Detector(escape=False), Detector(tail=0.05, escape=False)])
 @pytest.mark.parametrize("energy", [1.5, 6.4, 15.0])
 def test_a_line_keeps_its_area_inside_the_axis(detector, energy):
@@ -45,3 +35,10 @@ def test_rows_add_up_the_lines_of_each_owner():
     rows = line_matrix(np.array([3.0, 6.4, 9.0]), areas, owners, axis=AXIS, detector=PLAIN)
     assert rows.sum(axis=1) == pytest.approx([2, 4], rel=1e-4)
     assert line_matrix(np.array([-5.0, 99.0]), ONE.repeat(2), np.zeros(2, int), axis=AXIS, detector=PLAIN).sum() == 0
+
+
+def test_the_shelf_is_left_to_the_background():
+    with_shelf, without = (
+        line_matrix(ONE * 6.4, ONE, FIRST, axis=AXIS, detector=Detector(shelf=s)) for s in (0.1, 0.0)
+    )
+    assert np.array_equal(with_shelf, without)
