@@ -1,0 +1,1 @@
+"""Images and colours: pure functions on arrays."""
