@@ -124,7 +124,7 @@ def _csv_rows(path: Path) -> list[dict[str, Any]]:
 def _pigment(row: dict[str, Any], path: Path) -> LibrarySpectrum:
     for key in ("name", "spectrum", "rgb"):
         if not row.get(key):
-            raise InputError(f"{path.name}: the pigment {row.get('name') or '?'!s} lacks {key!r}; found {row}"[:200])
+            raise InputError(f"{path.name}: the pigment {row.get('name')!r} lacks its {key}; found {row}"[:200])
     energy, counts = read_spectrum(path.parent / str(row["spectrum"]))
     return LibrarySpectrum(str(row["name"]), _colour(row["rgb"], str(row["name"])), energy, counts)
 

@@ -251,10 +251,12 @@ def _truth(found: Colours, shares: np.ndarray, palette: Palette) -> xr.Dataset:
 
 def _means(pixels: np.ndarray, labels: np.ndarray, shape: tuple[int, ...]) -> Colours:
     """Mean colour of each cluster; those without a pixel are dropped."""
-    used, labels, sizes = np.unique(labels, return_inverse=True, return_counts=True)
-    sums = [np.bincount(labels, weights=pixels[:, part], minlength=len(used)) for part in range(3)]
-    rgb = (np.array(sums) / sizes).T.astype(np.float32)
-    return Colours(_narrow(labels, len(used)).reshape(shape), np.clip(rgb, 0, 1), {})
+    sizes = np.bincount(labels)
+    used = sizes > 0
+    sums = [np.bincount(labels, weights=pixels[:, part])[used] for part in range(3)]
+    rgb = (np.array(sums) / sizes[used]).T.astype(np.float32)
+    numbers = _narrow(np.cumsum(used) - 1, np.count_nonzero(used))
+    return Colours(numbers[labels].reshape(shape), np.clip(rgb, 0, 1), {})
 
 
 def _narrow(labels: np.ndarray, clusters: int) -> np.ndarray:
