@@ -226,7 +226,7 @@ def ganx_cube(
     )
     gain = (palette.energy[-1] - palette.energy[0]) / (len(palette.energy) - 1)
     cube = make_cube(
-        lazy_counts(counts), zero=palette.energy[0], gain=gain, calibration="exact", instrument="synthetic (ganX)"
+        lazy_counts(counts), zero=palette.energy[0], gain=gain, calibration="simulated", instrument="synthetic (ganX)"
     )
     return GanxScan(cube, _truth(found, shares, palette))
 
@@ -255,7 +255,7 @@ def _means(pixels: np.ndarray, labels: np.ndarray, shape: tuple[int, ...]) -> Co
     used = sizes > 0
     sums = [np.bincount(labels, weights=pixels[:, part])[used] for part in range(3)]
     rgb = (np.array(sums) / sizes[used]).T.astype(np.float32)
-    numbers = _narrow(np.cumsum(used) - 1, np.count_nonzero(used))
+    numbers = _narrow(np.cumsum(used) - 1, int(used.sum()))
     return Colours(numbers[labels].reshape(shape), np.clip(rgb, 0, 1), {})
 
 
