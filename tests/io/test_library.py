@@ -1,4 +1,4 @@
-"""A laboratory's palette: text in the forms that instruments write, HDF5, and what is refused."""
+"""A laboratory's palette in its three forms, its spectra, and what is refused."""
 
 from pathlib import Path
 
@@ -7,42 +7,36 @@ import numpy as np
 import pytest
 
 from velatura.base.errors import FileFormatError, InputError
-from velatura.io.library import read_library, read_spectrum
+from velatura.io.library import read_library, read_measured
 
 ENERGY = np.array([0.01, 0.02, 0.03, 0.04])
 COUNTS = np.array([0.0, 12, 3, 1])
 
 
-def rows(separator: str, *, comma: bool = False, scale: float = 1.0) -> str:
-    lines = [f"{energy * scale:g}{separator}{count:g}" for energy, count in zip(ENERGY, COUNTS, strict=True)]
-    return "\n".join(line.replace(".", ",") if comma else line for line in lines) + "\n"
+TEXT = "Energy [keV];Counts\n" + "".join(f"{energy};{count}\n" for energy, count in zip(ENERGY, COUNTS, strict=True))
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        rows(","),
-        rows(", "),
-        rows("\t"),
-        rows("   "),
-        "\ufeffEnergy [keV],Counts\n" + rows(","),
-        "# INFRA-ART 0130\n\nx;y\n" + rows(";", comma=True),
-        rows(" ", comma=True),
-        rows(";").replace("\n", ";\r\n"),
-        rows(",").replace("\n", ",17\n"),
-    ],
-    ids=["comma", "comma blank", "tab", "blanks", "header", "decimal comma", "blank comma", "trailing", "third column"],
-)
-def test_text_of_two_columns(tmp_path: Path, text: str) -> None:
-    (tmp_path / "one.txt").write_text(text, encoding="utf-8", newline="")
-    energy, counts = read_spectrum(tmp_path / "one.txt")
+def test_text_of_two_columns(tmp_path: Path) -> None:
+    (tmp_path / "one.txt").write_text(TEXT.replace(".", ","))
+    energy, counts = read_measured(tmp_path / "one.txt")
     np.testing.assert_allclose(energy, ENERGY)
     np.testing.assert_array_equal(counts, COUNTS)
 
 
-def test_energies_in_ev(tmp_path: Path) -> None:
-    (tmp_path / "one.csv").write_text(rows(",", scale=1e6))
-    np.testing.assert_allclose(read_spectrum(tmp_path / "one.csv")[0], ENERGY * 1e3)
+def test_small_negative_corrections_become_zero(tmp_path: Path) -> None:
+    (tmp_path / "one.txt").write_text("1.0,-1\n1.1,500\n1.2,3\n")
+    assert read_measured(tmp_path / "one.txt")[1].tolist() == [0, 500, 3]
+
+
+def test_text_that_cannot_serve(tmp_path: Path) -> None:
+    (tmp_path / "one.txt").write_text("12\n13\n14\n")
+    with pytest.raises(InputError, match=r"one\.txt has no energy axis"):
+        read_measured(tmp_path / "one.txt")
+    (tmp_path / "one.txt").write_text("only words\n")
+    with pytest.raises(FileFormatError, match="holds no spectrum"):
+        read_measured(tmp_path / "one.txt")
+    with pytest.raises(InputError, match="there is no spectrum"):
+        read_measured(tmp_path / "two.h5")
 
 
 def write_hdf5(path: Path, **columns: np.ndarray) -> None:
@@ -53,45 +47,44 @@ def write_hdf5(path: Path, **columns: np.ndarray) -> None:
 
 def test_hdf5_with_x_and_y(tmp_path: Path) -> None:
     write_hdf5(tmp_path / "one.h5", x=ENERGY, y=COUNTS[:, None].astype(np.uint32))
-    energy, counts = read_spectrum(tmp_path / "one.h5")
+    energy, counts = read_measured(tmp_path / "one.h5")
     np.testing.assert_array_equal(energy, ENERGY)
     np.testing.assert_array_equal(counts, COUNTS)
 
 
+def test_hdf5_in_ev(tmp_path: Path) -> None:
+    write_hdf5(tmp_path / "one.hdf5", x=ENERGY * 1e6, y=COUNTS)
+    np.testing.assert_allclose(read_measured(tmp_path / "one.hdf5")[0], ENERGY * 1e3)
+
+
 @pytest.mark.parametrize(
-    ("text", "message"),
+    ("columns", "message"),
     [
-        ("", r"two equal columns; found \(0,\)"),
-        ("only words\nand more words\n", "two equal columns"),
-        (rows(",") + "the end\n", "line 5: no pair of energy and counts: 'the end'"),
-        ("1,2\n1,3\n", "energies .* must rise"),
-        ("1,2\n2,-3\n", "found -3 to 2. Was a background subtracted"),
-        ("1,2\n2,nan\n", "must be zero or more"),
-        ("1,0\n2,0\n", "not all zero"),
-        ("1 2\n3\n", "line 2: no pair"),
+        ({"x": ENERGY}, r"it lacks \['y'\]"),
+        ({"x": ENERGY, "y": COUNTS[:3]}, r"found \(4,\) and \(3,\)"),
+        ({"x": ENERGY[::-1], "y": COUNTS}, "must rise"),
+        ({"x": ENERGY, "y": COUNTS - 2}, "found -2 to 10. Was a background"),
+        ({"x": ENERGY, "y": 0 * COUNTS}, "not all 0"),
+        ({"x": ENERGY, "y": COUNTS * np.nan}, "must be 0 or more"),
     ],
 )
-def test_text_that_is_no_spectrum(tmp_path: Path, text: str, message: str) -> None:
-    (tmp_path / "one.txt").write_text(text)
+def test_hdf5_that_is_no_spectrum(tmp_path: Path, columns: dict, message: str) -> None:
+    write_hdf5(tmp_path / "one.h5", **columns)
     with pytest.raises(FileFormatError, match=message):
-        read_spectrum(tmp_path / "one.txt")
+        read_measured(tmp_path / "one.h5")
 
 
-def test_hdf5_that_is_no_spectrum(tmp_path: Path) -> None:
-    write_hdf5(tmp_path / "one.h5", x=ENERGY)
-    with pytest.raises(FileFormatError, match=r"it lacks \['y'\]"):
-        read_spectrum(tmp_path / "one.h5")
+def test_what_is_not_hdf5(tmp_path: Path) -> None:
     (tmp_path / "one.h5").write_text("no")
     with pytest.raises(FileFormatError, match="is no HDF5 spectrum"):
-        read_spectrum(tmp_path / "one.h5")
-    with pytest.raises(InputError, match="there is no spectrum"):
-        read_spectrum(tmp_path / "two.h5")
+        read_measured(tmp_path / "one.h5")
 
 
 PALETTES = {
     "palette.toml": '[[pigment]]\nname = "red"\nspectrum = "one.txt"\nrgb = [186, 51, 40]\n'
     '[[pigment]]\nname = "blue"\nspectrum = "one.txt"\nrgb = "#1020fF"\n',
     "palette.csv": "# ours\nname,spectrum,rgb\nred,one.txt,#ba3328\nblue,one.txt,1020ff\n",
+    "semicolons.csv": "name;spectrum;rgb\nred;one.txt;#ba3328\nblue;one.txt;1020ff\n",
     "parts.csv": "name,spectrum,red,green,blue\nred,one.txt,186,51,40\nblue,one.txt,16,32,255\n",
     "palette.json": '{"red": {"xrf": "one.txt", "RGB": [186, 51, 40]},'
     '"blue": {"xrf": "one.txt", "RGB": [16, 32, 255]}}',
@@ -100,7 +93,7 @@ PALETTES = {
 
 @pytest.mark.parametrize("name", PALETTES)
 def test_palette_files(tmp_path: Path, name: str) -> None:
-    (tmp_path / "one.txt").write_text(rows(","))
+    (tmp_path / "one.txt").write_text(TEXT)
     (tmp_path / name).write_text(PALETTES[name])
     red, blue = read_library(tmp_path if name.startswith("palette") else tmp_path / name)
     assert (red.name, red.rgb) == ("red", (186, 51, 40))
@@ -127,7 +120,7 @@ def test_palette_files(tmp_path: Path, name: str) -> None:
     ],
 )
 def test_palettes_that_are_refused(tmp_path: Path, name: str, text: str, message: str) -> None:
-    (tmp_path / "one.txt").write_text(rows(","))
+    (tmp_path / "one.txt").write_text(TEXT)
     (tmp_path / name).write_text(text)
     with pytest.raises(InputError, match=message):
         read_library(tmp_path / name)

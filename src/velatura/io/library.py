@@ -6,8 +6,8 @@ A palette file names them, in one of three forms; paths in it are relative to it
     palette.csv    the columns name, spectrum, rgb ("#ba3328"), or red, green, blue instead of rgb
     palette.json   {"vermilion": {"xrf": "0130.h5", "RGB": [186, 51, 40]}}   (as ganX reads it)
 
-A spectrum is a text file of two columns, energy and counts, as the INFRA-ART library and most instruments export it,
-or HDF5 with the datasets `x` (energy) and `y` (counts).
+A spectrum is a text file of two columns, energy and counts, as libraries like INFRA-ART give it, a file of an
+instrument (`velatura.io.spectrum`), or HDF5 with the datasets `x` (energy) and `y` (counts).
 """
 
 import csv
@@ -21,11 +21,10 @@ from typing import Any
 import numpy as np
 
 from velatura.base.errors import FileFormatError, InputError
+from velatura.io.spectrum import MOST_KEV, read_spectrum_file
 
-MOST_KEV = 200.0  # energies above this are in eV
 PALETTE_NAMES = ("palette.toml", "palette.csv", "palette.json")
 HDF5_SUFFIXES = (".h5", ".hdf5", ".hdf")
-HEADER_LINES = 100  # at most so many lines of words before the first row of numbers
 
 
 @dataclass(frozen=True)
@@ -61,26 +60,17 @@ def read_library(path: str | Path) -> tuple[LibrarySpectrum, ...]:
     return tuple(_pigment(row, path) for row in rows)
 
 
-def read_spectrum(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
-    """Read one spectrum: energy [keV] and counts, float64 [channel] each; energies beyond 200 are taken as eV.
+def read_measured(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
+    """Read one spectrum of a library: energy [keV], rising, and counts, not negative, float64 [channel] each.
 
-    path: two columns of text (comma, semicolon, tab or blanks between; decimal comma allowed; words may stand above),
-    or HDF5 with `x` and `y`. Raises InputError for a file that is absent and FileFormatError for anything else.
+    path: HDF5 with `x` (energy; beyond 200 it is taken as eV) and `y` (counts), or any format of `read_spectrum_file`
+    with an energy axis. Raises InputError for a file that is absent and FileFormatError for anything else.
     """
     path = Path(path)
-    if not path.is_file():
-        raise InputError(f"there is no spectrum {path}. Check the path in the palette file")
-    energy, counts = _hdf5_columns(path) if path.suffix.lower() in HDF5_SUFFIXES else _text_columns(path)
-    if energy.ndim != 1 or energy.shape != counts.shape or energy.size < 2:
-        raise FileFormatError(f"{path.name} must hold two equal columns; found {energy.shape} and {counts.shape}")
-    if not (np.all(np.isfinite(energy)) and np.all(np.diff(energy) > 0)):
-        raise FileFormatError(f"{path.name}: energies (first column) must rise from row to row")
-    if not (np.all(np.isfinite(counts)) and np.all(counts >= 0) and counts.sum() > 0):
-        raise FileFormatError(
-            f"{path.name}: counts (second column) must be zero or more, not all zero; found {counts.min():g} to "
-            f"{counts.max():g}. Was a background subtracted? Give the spectrum as measured"
-        )
-    return energy * (1e-3 if energy[-1] > MOST_KEV else 1.0), counts
+    if path.suffix.lower() in HDF5_SUFFIXES and path.is_file():
+        return _hdf5_columns(path)
+    spectrum = read_spectrum_file(path)
+    return spectrum.axis(), np.maximum(spectrum.counts, 0)
 
 
 def _palette_file(path: Path) -> Path:
@@ -113,8 +103,9 @@ def _json_rows(path: Path) -> list[dict[str, Any]]:
 
 def _csv_rows(path: Path) -> list[dict[str, Any]]:
     lines = [line for line in path.read_text(encoding="utf-8-sig").splitlines() if line and not line.startswith("#")]
+    separator = next((mark for mark in ";\t" if lines and mark in lines[0]), ",")
     rows = []
-    for row in csv.DictReader(lines, skipinitialspace=True):
+    for row in csv.DictReader(lines, delimiter=separator, skipinitialspace=True):
         if row.get("rgb") is None and all(row.get(name) for name in ("red", "green", "blue")):
             row["rgb"] = [int(row[name]) for name in ("red", "green", "blue")]
         rows.append(row)
@@ -125,7 +116,7 @@ def _pigment(row: dict[str, Any], path: Path) -> LibrarySpectrum:
     for key in ("name", "spectrum", "rgb"):
         if not row.get(key):
             raise InputError(f"{path.name}: the pigment {row.get('name')!r} lacks its {key}; found {row}"[:200])
-    energy, counts = read_spectrum(path.parent / str(row["spectrum"]))
+    energy, counts = read_measured(path.parent / str(row["spectrum"]))
     return LibrarySpectrum(str(row["name"]), _colour(row["rgb"], str(row["name"])), energy, counts)
 
 
@@ -146,32 +137,16 @@ def _hdf5_columns(path: Path) -> tuple[np.ndarray, np.ndarray]:
         with h5py.File(path) as file:
             if missing := {"x", "y"} - set(file):
                 raise FileFormatError(f"{path.name} must hold x (energy) and y (counts); it lacks {sorted(missing)}")
-            columns = [np.squeeze(np.asarray(file[name][()], np.float64)) for name in ("x", "y")]
+            energy, counts = (np.squeeze(np.asarray(file[name][()], np.float64)) for name in ("x", "y"))
     except (OSError, TypeError, ValueError) as error:
         raise FileFormatError(f"{path.name} is no HDF5 spectrum: {str(error)[:120]}") from error
-    return columns[0], columns[1]
-
-
-def _text_columns(path: Path) -> tuple[np.ndarray, np.ndarray]:
-    rows: list[tuple[float, float]] = []
-    for number, line in enumerate(path.read_text(encoding="utf-8-sig", errors="replace").splitlines(), 1):
-        if not line.strip() or line.lstrip().startswith("#"):
-            continue
-        try:
-            energy, counts, *_ = _numbers(line)
-        except ValueError:
-            if rows or number > HEADER_LINES:
-                raise FileFormatError(
-                    f"{path.name}, line {number}: no pair of energy and counts: {line[:40]!r}"
-                ) from None
-        else:
-            rows.append((energy, counts))
-    columns = np.array(rows, np.float64).reshape(-1, 2).T
-    return columns[0], columns[1]
-
-
-def _numbers(line: str) -> list[float]:
-    """Numbers of a row. A comma beside other separators is a decimal comma; alone it separates."""
-    words = [word.rstrip(",") for word in re.split(r"[;\s]+", line.strip()) if word]
-    words = words[0].split(",") if len(words) == 1 else [word.replace(",", ".") for word in words]
-    return [float(word) for word in words]
+    if energy.ndim != 1 or energy.shape != counts.shape or energy.size < 2:
+        raise FileFormatError(f"{path.name}: x and y must be equal columns; found {energy.shape} and {counts.shape}")
+    if not (np.all(np.isfinite(energy)) and np.all(np.diff(energy) > 0)):
+        raise FileFormatError(f"{path.name}: the energies x must rise from channel to channel")
+    if not (np.all(np.isfinite(counts)) and np.all(counts >= 0) and counts.sum() > 0):
+        raise FileFormatError(
+            f"{path.name}: the counts y must be 0 or more and not all 0; found {counts.min():g} to {counts.max():g}. "
+            "Was a background subtracted? Give the spectrum as measured"
+        )
+    return energy * (1e-3 if energy[-1] > MOST_KEV else 1.0), counts
