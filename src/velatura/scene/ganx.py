@@ -8,7 +8,7 @@ counts are drawn only where they are needed, row by row.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -86,7 +86,7 @@ class GanxScan(NamedTuple):
     """As `make_cube` builds it, uint16 [y, x, channel]; drawn when read, the same bytes however it is cut."""
     truth: xr.Dataset
     """`labels` [y, x], `shares` float32 [cluster, pigment] (rows sum to 1), `rgb` float32 [cluster, colour],
-    `spectra` float32 [pigment, energy], and `silhouette` [candidate]."""
+    `spectra` float32 [pigment, energy], and `silhouette` [candidate]; the options as attributes."""
 
 
 def make_palette(names: Sequence[str], rgb: np.ndarray, spectra: np.ndarray, *, energy: np.ndarray) -> Palette:
@@ -228,7 +228,7 @@ def ganx_cube(
     cube = make_cube(
         lazy_counts(counts), zero=palette.energy[0], gain=gain, calibration="simulated", instrument="synthetic (ganX)"
     )
-    return GanxScan(cube, _truth(found, shares, palette))
+    return GanxScan(cube, _truth(found, shares, palette).assign_attrs(asdict(options)))
 
 
 def _truth(found: Colours, shares: np.ndarray, palette: Palette) -> xr.Dataset:
