@@ -1,4 +1,4 @@
-"""Write tests/oracles/scatter.json and escape.json: scatter and silicon escape by Monte Carlo, in two minutes.
+"""Write tests/oracles/scatter.json and escape.json: scatter and silicon escape by Monte Carlo, in five minutes.
 
     uv run python tools/monte_carlo_scatter.py
 
@@ -17,7 +17,7 @@ import numpy as np
 import xraylib
 
 ORACLES = Path(__file__).resolve().parents[1] / "tests" / "oracles"
-PHOTONS, SEED = 400_000, 20261120
+PHOTONS, SEED = 1_600_000, 20261120
 ENERGIES = (6.0, 10.0, 17.4, 20.2, 30.0)  # keV
 INCIDENCE, TAKE_OFF = 90.0, 45.0  # deg, from the surface
 ORDERS = 3

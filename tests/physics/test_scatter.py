@@ -50,14 +50,14 @@ def stack_named(title: str):
 
 @pytest.mark.parametrize("stack", ORACLE["stacks"], ids=lambda stack: stack["title"])
 def test_single_scatter_is_the_first_order_of_the_monte_carlo(stack):
-    """2 % holds three standard errors and the interpolation of the tables."""
+    """1 % holds three standard errors, of 0.3 % at most, and the interpolation of the tables; found: 0.15 %."""
     energies = np.array([case["energy"] for case in stack["cases"]])
     excitation = monochromatic(energies, incidence=ORACLE["incidence"], take_off=ORACLE["take_off"])
     ours = compiled(*packed(stack), excitation, groups=GROUPS)
     first = [case["order 1"] for case in stack["cases"]]
-    assert np.array(ours.coherent) * len(energies) == pytest.approx([f["coherent"][0] for f in first], rel=0.02)
+    assert np.array(ours.coherent) * len(energies) == pytest.approx([f["coherent"][0] for f in first], rel=0.01)
     incoherent = np.array(ours.incoherent).sum(axis=1) * len(energies)
-    assert incoherent == pytest.approx([f["incoherent"][0] for f in first], rel=0.02)
+    assert incoherent == pytest.approx([f["incoherent"][0] for f in first], rel=0.01)
 
 
 def test_the_rayleigh_share_of_the_rhodium_line_grows_with_the_mean_atomic_number():
