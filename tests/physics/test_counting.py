@@ -136,13 +136,10 @@ def test_channels_and_rows_are_independent() -> None:
 
 
 def test_the_same_key_gives_the_same_counts(rng: np.random.Generator) -> None:
-    expected = jnp.asarray(rng.gamma(0.5, 20.0, (7, 33)), jnp.float32)
+    expected = jnp.asarray(rng.gamma(0.5, 20.0, BLOCK), jnp.float32)
     first = poisson(expected, key=KEY)
     assert np.array_equal(first, poisson(expected, key=jax.random.key(20261120)))
     assert not np.array_equal(first, poisson(expected, key=jax.random.key(1)))
-    keys = jax.random.split(KEY, 7)
-    several = jax.vmap(lambda row, key: poisson(row, key=key))(expected, keys)
-    assert np.array_equal(several[3], poisson(expected[3], key=keys[3]))
 
 
 def test_nothing_gives_nothing_and_bright_channels_do_not_wrap() -> None:

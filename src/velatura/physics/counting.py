@@ -68,10 +68,11 @@ def jitter(
 
 def _blurred(spectrum: Array, blur: float | Array) -> Array:
     """Convolve eight times with (a, 1 - 2 a, a), of variance 2 a = blur^2 / 8; the kernel by its Fourier series."""
-    points = jnp.arange(-PASSES, PASSES + 1)
+    points, channels = jnp.arange(-PASSES, PASSES + 1), spectrum.shape[-1]
     waves = jnp.cos(2 * jnp.pi / (2 * PASSES + 1) * (points[:, None] * points))
     kernel = jnp.mean(waves * (1 - blur**2 / PASSES * (1 - waves[PASSES + 1])) ** PASSES, axis=1)
-    return jnp.convolve(spectrum, kernel, mode="same", precision="highest")
+    around = jnp.pad(spectrum, PASSES)
+    return sum((kernel[shift] * around[shift : shift + channels] for shift in range(2 * PASSES + 1)), jnp.zeros(()))
 
 
 def smooth_background(

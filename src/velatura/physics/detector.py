@@ -23,6 +23,7 @@ FWHM_PER_SIGMA = np.sqrt(8 * np.log(2))
 REACH = 5.0  # standard deviations of a Gaussian, and widths of a tail, that are drawn
 SILICON, BERYLLIUM = 2.329e-4, 1.848e-4  # g/cm2 per um
 NEAR_ZERO = 0.01  # keV, below which a shelf has no length
+SEAM = 1e-4  # keV, by which rounded borders of bins may miss each other
 LOWEST, HIGHEST = 0.5, 60.0  # keV, of the stored cross sections
 SPACING = 0.6  # of a FWHM, at which lines add up to a smooth continuum: ripple 1e-4
 
@@ -166,7 +167,7 @@ def box_response(low: np.ndarray, high: np.ndarray, axis: np.ndarray, *, detecto
     """
     low, high = np.asarray(low, np.float64), np.asarray(high, np.float64)
     width, n = high - low, len(low)
-    if not (np.all(width > 0) and np.all(low[1:] >= high[:-1] - 1e-9)):
+    if not (np.all(width > 0) and np.all(low[1:] >= high[:-1] - SEAM)):
         raise InputError("continuum bins must rise, with low < high and no overlap; sort or merge them")
     parts = max(int(np.ceil(width.max() / (SPACING * detector.fwhm(low[0])))), 2)
     place = (np.arange(parts) + 0.5) / parts  # within a bin
@@ -176,7 +177,7 @@ def box_response(low: np.ndarray, high: np.ndarray, axis: np.ndarray, *, detecto
     other = np.where((other >= 0) & (other < n), other, bins)
     middle = (low + high) / 2
     between = np.abs(middle[other] - middle[bins])
-    adjoining = (other != bins) & (between < (width[other] + width[bins]) / 2 + 1e-6)
+    adjoining = (other != bins) & (between < (width[other] + width[bins]) / 2 + SEAM)
     share = np.where(adjoining, np.abs(energy - middle[bins]) / np.where(adjoining, between, 1.0), 0.0)
     photons = np.zeros((n, n, parts))
     photons[bins, bins, np.arange(parts)] = (1 - share) * width[:, None]
