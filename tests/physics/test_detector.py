@@ -159,6 +159,7 @@ def test_a_bin_alone_is_a_box_of_one_photon() -> None:
     assert row @ AXIS / row.sum() == pytest.approx(10.25, abs=2e-3)
     assert row[np.abs(AXIS - 10.25) < 0.05] == pytest.approx(efficiency(PLAIN, 10.25) * 0.02, rel=0.01)
     pair = box_response(np.array([10.0, 20.0]), np.array([10.5, 20.5]), AXIS, detector=PLAIN)
+    assert box_response(np.zeros(0), np.zeros(0), AXIS, detector=PLAIN).shape == (0, len(AXIS))
     np.testing.assert_allclose(pair[0], row, atol=1e-6)  # cut at five standard deviations
 
 

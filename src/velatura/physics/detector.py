@@ -169,6 +169,8 @@ def box_response(low: np.ndarray, high: np.ndarray, axis: np.ndarray, *, detecto
     width, n = high - low, len(low)
     if not (np.all(width > 0) and np.all(low[1:] >= high[:-1] - SEAM)):
         raise InputError("continuum bins must rise, with low < high and no overlap; sort or merge them")
+    if not n:
+        return np.zeros((0, len(axis)), np.float32)
     parts = max(int(np.ceil(width.max() / (SPACING * detector.fwhm(low[0])))), 2)
     place = (np.arange(parts) + 0.5) / parts  # within a bin
     energy = low[:, None] + width[:, None] * place
