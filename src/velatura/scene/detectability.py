@@ -1,8 +1,8 @@
 """Could a perfect analysis see a pigment at all? The delta chi2 that its absence would cost, by layer, pixel and dose.
 
 A stack's noiseless spectrum is compared with that of the stack without the pigment (binder in its place). Whatever of
-the difference other changes could explain does not count: the masses of all other materials in all layers and the
-dose are refitted, in linear approximation, with the weights of Poisson's law. What is left is the delta chi2 that a
+the difference other changes could explain does not count: starting there, the masses of all other materials in all
+layers and the dose are refitted, in linear approximation, with the weights of Poisson's law. What is left is what a
 measurement would give on average (the noiseless "Asimov" spectrum of Cowan et al., Eur. Phys. J. C 71 (2011) 1554).
 9 is three standard deviations; below that a label cannot be learned from the pixel's spectrum alone.
 """
@@ -118,39 +118,40 @@ class _Plan:
     """Which variants of a stack are computed, and how their spectra are read. One plan serves all of one layering."""
 
     def __init__(self, stack: Stack) -> None:
-        paints = [layer.paint for layer in stack.layers]
-        self.masses = [(k, name) for k, paint in enumerate(paints) for name in paint.volumes()]
+        paints = tuple(layer.paint for layer in stack.layers)
         self.pigments = [(k, name) for k, paint in enumerate(paints) for name in pigments_in(paint)]
-        self.size = 1 + len(self.masses) + len(self.pigments)
-        self.more = [_with_more(paints[k], name) for k, name in self.masses]
-        self.without = [paints[k].without(name) for k, name in self.pigments]
+        self.rivals = [self._rivals(paints, k, name) for k, name in self.pigments]
+        self.size = 1 + sum(len(rivals) for rivals in self.rivals)
+
+    def _rivals(self, paints: tuple[Paint, ...], layer: int, pigment: str) -> list[tuple[tuple[Paint, float], ...]]:
+        """Paints without a pigment, then with more of one of their materials as well; and how much each layer grows."""
+        null = tuple(paint.without(pigment) if k == layer else paint for k, paint in enumerate(paints))
+        flat = tuple((paint, 1.0) for paint in null)
+        more = [(k, _with_more(paint, name)) for k, paint in enumerate(null) for name in paint.volumes()]
+        return [flat, *((*flat[:k], changed, *flat[k + 1 :]) for k, changed in more)]
 
     def variants(self, stack: Stack) -> list[Stack]:
-        """The stack, the stack with a little more of each material, and without each pigment."""
-        changed = [
-            _replaced(stack, k, paint, stack.layers[k].thickness * grown)
-            for (k, _), (paint, grown) in zip(self.masses, self.more, strict=True)
+        """The stack, and for each pigment: without it, and that with a little more of each other material."""
+        thickness = [layer.thickness for layer in stack.layers]
+        return [stack] + [
+            Stack(tuple(Layer(paint, grown * t) for (paint, grown), t in zip(rival, thickness, strict=True)))
+            for rivals in self.rivals
+            for rival in rivals
         ]
-        kept = zip(self.pigments, self.without, strict=True)
-        return [stack, *changed, *(_replaced(stack, k, paint, stack.layers[k].thickness) for (k, _), paint in kept)]
 
     def read(self, spectra: np.ndarray, dose: np.ndarray) -> list[Evidence]:
         """Evidence from spectra [stack, variant, channel]; `dose`: counts per unit of them [stack]."""
-        base = spectra[:, 0].astype(np.float64)
-        weight = np.sqrt(dose[:, None] / np.maximum(base, 1e-12 * base.max()))[:, None]
-        change = (spectra[:, 1:] - spectra[:, :1]).astype(np.float64)
-        slopes, losses = np.split(change * weight, [len(self.masses)], axis=1)
-        columns = np.concatenate([base[:, None] * weight, slopes], axis=1)
-        columns /= np.maximum(np.linalg.norm(columns, axis=2, keepdims=True), 1e-30)
+        base = spectra[:, :1].astype(np.float64)
+        weight = np.sqrt(dose[:, None, None] / np.maximum(base, 1e-12 * base.max()))
+        ends = np.cumsum([len(rivals) for rivals in self.rivals])[:-1]
         found = []
-        small = np.linalg.qr(np.swapaxes(np.concatenate([columns, losses], axis=1), 1, 2), mode="r")
-        for number, (layer, pigment) in enumerate(self.pigments):
-            own = 1 + self.masses.index((layer, pigment))
-            free = np.delete(np.arange(columns.shape[1]), own)
-            target = columns.shape[1] + number
-            left = [_left(matrix[:, free], matrix[:, target]) for matrix in small]
-            unfitted = (losses[:, number] ** 2).sum(axis=1)
-            found.append(Evidence(layer, pigment, np.array(left), unfitted))
+        for (layer, pigment), block in zip(self.pigments, np.split(spectra[:, 1:], ends, axis=1), strict=True):
+            null = block[:, :1].astype(np.float64)
+            loss = (base - null) * weight
+            columns = np.concatenate([null, block[:, 1:] - null], axis=1) * weight
+            columns /= np.maximum(np.linalg.norm(columns, axis=2, keepdims=True), 1e-30)
+            left = [_left(one.T, other[0]) for one, other in zip(columns, loss, strict=True)]
+            found.append(Evidence(layer, pigment, np.array(left), (loss[:, 0] ** 2).sum(axis=1)))
         return found
 
 
@@ -187,14 +188,11 @@ def _with_more(paint: Paint, name: str) -> tuple[Paint, float]:
     return replace(paint, pigments=pigments, loading=1 - volumes.get(paint.binder, 0.0) / whole), whole
 
 
-def _replaced(stack: Stack, layer: int, paint: Paint, thickness: float) -> Stack:
-    layers = list(stack.layers)
-    layers[layer] = Layer(paint, thickness)
-    return Stack(tuple(layers))
-
-
 def _left(columns: np.ndarray, target: np.ndarray) -> float:
     """Squared length of `target` [n] that no combination of `columns` [n, k] explains."""
+    # the triangle of a QR decomposition keeps all lengths and angles in few dimensions
+    triangle = np.asarray(np.linalg.qr(np.column_stack([columns, target]), mode="r"))
+    columns, target = triangle[:, :-1], triangle[:, -1]
     left, sizes, _ = np.linalg.svd(columns, full_matrices=False)
     basis = left[:, sizes > SAME * sizes[0]]
     return float(np.sum((target - basis @ (basis.T @ target)) ** 2))
