@@ -154,7 +154,7 @@ def emission_of(elements: tuple[str, ...], *, same_exciter: float = SAME_EXCITER
     rate, weight = np.zeros((len(shells), len(exciters))), np.zeros((len(members), len(exciters)))
     for line, shell, group in zip(members, shell_of, column, strict=True):
         rate[shell, group] += line.rate
-    weight[np.arange(len(members)), column] = [line.weight for line in members]
+    weight[np.arange(len(members)), column] = [line.weight + 1e-9 * line.rate for line in members]
     weight /= weight.sum(0)
     hard_energy = np.array([line.energy for line in members])
     return Emission(
