@@ -16,7 +16,7 @@ from velatura.base.errors import InputError, did_you_mean
 SHAPES = ("rectangle", "ellipse", "polygon", "curve", "image")
 CHANGES = ("plus", "minus", "rough")
 EVERYTHING, REST = "everything", "rest"
-CURVE = 24  # straight pieces between two points of a curve
+CURVE = 16  # straight pieces between two points of a curve
 RAGGED = 0.03  # of the height: correlation length of a rough outline
 
 
@@ -35,7 +35,7 @@ class Areas:
                 raise InputError(f"{name!r} has its own meaning as an area. Choose another name")
 
     def mask(self, area: Any) -> np.ndarray:
-        """Draw an area, bool [y, x]: a name or a table of one shape with its changes.
+        """Draw an area, bool [y, x]: a name, a table of one shape with its changes, or a list of areas to be joined.
 
         Raises InputError for unknown names and keys, shapes that are no shapes, and areas that name themselves.
         """
@@ -43,8 +43,10 @@ class Areas:
             return np.ones(self.shape, bool)
         if isinstance(area, str):
             return self._named(area)
+        if isinstance(area, list) and area:
+            return np.any([self.mask(part) for part in area], axis=0)
         if not isinstance(area, Mapping):
-            raise InputError(f"an area is a name or a table such as {{ ellipse = [x, y, rx, ry] }}; found {area!r}")
+            raise InputError(f"an area is a name, a list or a table {{ ellipse = [x, y, rx, ry] }}; found {area!r}")
         known = (*SHAPES, *CHANGES)
         for key in area:
             if key not in known:
@@ -53,10 +55,10 @@ class Areas:
         if len(shapes) != 1:
             raise InputError(f"an area has one of {', '.join(SHAPES)}; found {' and '.join(shapes) or 'none'}")
         mask = self._drawn(shapes[0], area[shapes[0]], self._rough(area.get("rough", 0.0)))
-        for other in _listed(area.get("plus", ())):
-            mask = mask | self.mask(other)
-        for other in _listed(area.get("minus", ())):
-            mask = mask & ~self.mask(other)
+        if "plus" in area:
+            mask = mask | self.mask(area["plus"])
+        if "minus" in area:
+            mask = mask & ~self.mask(area["minus"])
         return mask
 
     def _named(self, name: str) -> np.ndarray:
@@ -132,10 +134,13 @@ def _curved(points: np.ndarray) -> np.ndarray:
 def _inside(points: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Even-odd rule for a closed polygon: bool like x (Shimrat, Commun. ACM 5 (1962) 434)."""
     inside = np.zeros(x.shape, bool)
+    least, largest = y.min(axis=1), y.max(axis=1)
     for (x0, y0), (x1, y1) in zip(points, np.roll(points, -1, axis=0), strict=True):
-        if y0 != y1:
-            crossed = (y0 > y) != (y1 > y)
-            inside ^= crossed & (x < x0 + (y - y0) * (x1 - x0) / (y1 - y0))
+        near = np.flatnonzero((largest >= min(y0, y1)) & (least < max(y0, y1)))
+        if y0 != y1 and len(near):
+            rows = slice(near[0], near[-1] + 1)
+            crossed = (y0 > y[rows]) != (y1 > y[rows])
+            inside[rows] ^= crossed & (x[rows] < x0 + (y[rows] - y0) * (x1 - x0) / (y1 - y0))
     return inside
 
 
@@ -156,10 +161,6 @@ def _shifts(shape: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
     scale = max(RAGGED * shape[0], 0.5)
     fields = np.stack([gaussian_filter(rng.normal(size=shape), scale, mode="reflect") for _ in range(2)])
     return fields / max(float(fields.std()), 1e-12)
-
-
-def _listed(areas: Any) -> Any:
-    return [areas] if isinstance(areas, str | Mapping) else areas
 
 
 def _numbers(given: Any, count: int, form: str) -> list[float]:

@@ -116,7 +116,7 @@ def _layering(painting: Painting, column: np.ndarray, pixels: np.ndarray, most: 
 
 def _knots(least: float, largest: float, bend: float, *, most: int) -> np.ndarray:
     """Chebyshev points of the second kind in u, ends included; the wider the range, the more."""
-    if largest - least <= CONSTANT * largest:
+    if most == 1 or largest - least <= CONSTANT * largest:
         return np.array([(least + largest) / 2])
     low, high = _bent(np.array([least, largest]), bend)
     number = int(np.clip(np.rint(2 + 4 * (high - low)), min(3, most), most))

@@ -19,6 +19,7 @@ from velatura.scene.layerings import Layering, Simulate, fine_layerings, from_ro
 from velatura.scene.painting import Painting
 
 CHUNK = 2**23  # values of one lazy piece of the cube
+FEWEST, MANY = 32, 256  # stacks: smaller batches are filled up to a power of two, each size being compiled once
 FWHM = float(np.sqrt(8 * np.log(2)))  # of a Gaussian, in standard deviations
 
 
@@ -78,8 +79,10 @@ def simulator(
     scanner = prepare(instrument, tuple(sorted(elements)))
 
     def simulate(stacks: Sequence[Stack]) -> np.ndarray:
-        packed = pack(stacks, scanner.elements, slots=len(painting.sheets))
-        return expected_counts(packed, scanner, cells=cells, progress=progress)
+        few = max(FEWEST, 1 << (len(stacks) - 1).bit_length()) if len(stacks) < MANY else len(stacks)
+        filled = [*stacks, *[stacks[-1]] * (few - len(stacks))]
+        packed = pack(filled, scanner.elements, slots=len(painting.sheets))
+        return expected_counts(packed, scanner, cells=cells, progress=progress)[: len(stacks)]
 
     return simulate
 

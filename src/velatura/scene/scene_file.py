@@ -73,7 +73,8 @@ def scene_from(content: Mapping[str, Any], *, folder: Path, where: str) -> Scene
         if not isinstance(layers, list) or not layers:
             raise InputError("a scene needs layers, each under [[layer]], the support first")
         for number, layer in enumerate(layers, 1):
-            with _within(f"layer {number}" + (f" ({layer['kind']})" if "kind" in layer else "")):
+            kind = layer.get("kind") if isinstance(layer, Mapping) else None
+            with _within(f"layer {number}" + (f" ({kind})" if kind else "")):
                 passages = _passages(layer, paints, areas, seed=[seed, number])
                 painting = painting.sheet(_kind(layer), passages, name=str(layer.get("name", "")))
         return Scene(painting, instrument, counts, seed, beam, str(content.get("title", where)))
