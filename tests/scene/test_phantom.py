@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
 
-from velatura.scene.composition import HIDDEN, VISIBLE, bust, landscape, smooth_field
+from velatura.scene.composition import VISIBLE, landscape, smooth_field
 from velatura.scene.phantom import phantom
+from velatura.scene.portrait import HIDDEN, bust
 from velatura.scene.truth import area_under_curve, correlation, score, score_labels, score_maps
 
 SMALL = (60, 48)
@@ -18,10 +19,11 @@ def test_cube_and_truth_agree() -> None:
     assert cube.counts.dtype == np.uint16
     assert cube.counts.values.sum(axis=-1).mean() == pytest.approx(500, rel=0.01)
     assert truth.visible.shape == truth.hidden.shape == truth.rgb.shape[:2] == SMALL
-    assert 14.9 < truth.cover.min() < truth.cover.max() < 31.1
+    assert 10 <= truth.cover.min() < truth.cover.max() <= 36
+    assert np.all((truth.figure > 0) == (truth.hidden > 0))
     mercury = window(cube, 9.99)
     flesh = truth.hidden.values == HIDDEN.index("flesh")
-    assert mercury[flesh].mean() > 5 * mercury[~flesh].mean()
+    assert mercury[flesh].mean() > 3 * mercury[~flesh].mean()
 
 
 def test_same_seed_same_panel_other_seed_another() -> None:
@@ -41,13 +43,13 @@ def test_without_the_bust_everything_else_stays() -> None:
     robe = with_bust.truth.hidden.values == HIDDEN.index("robe")
     away = with_bust.truth.hidden.values == 0
     assert np.median(apart[robe]) > 5  # standard deviations of copper
-    assert abs(np.median(apart[away])) < 1
+    assert abs(np.median(apart[away])) < 2  # both are scaled to the same mean counts
 
 
 @pytest.mark.parametrize("seed", range(6))
 def test_composition_is_what_it_promises(seed: int) -> None:
     rng = np.random.default_rng(seed)
-    visible, hidden = landscape((120, 96), rng=rng), bust((120, 96), rng=rng)
+    visible, hidden = landscape((120, 96), rng=rng).labels, bust((120, 96), rng=rng).labels
     assert set(np.unique(visible)) == set(range(len(VISIBLE)))
     shares = np.bincount(hidden.ravel(), minlength=len(HIDDEN)) / hidden.size
     assert 0.01 <= shares[HIDDEN.index("collar")] <= 0.02
@@ -57,12 +59,14 @@ def test_composition_is_what_it_promises(seed: int) -> None:
 
 
 def test_counts_are_poisson(rng: np.random.Generator) -> None:
-    """Where the sky is plain, counts of neighbours differ as Poisson counts do: index of dispersion 1."""
-    cube, truth = phantom(counts=5000, hidden=False, rng=rng)
+    """Scattered tube lines feel the paint little: counts of neighbours differ as Poisson counts do, dispersion 1."""
+    cube, truth = phantom(counts=1000, hidden=False, rng=rng)
     sky = (truth.visible == 0).values
     pairs = sky[:, :-1] & sky[:, 1:]
-    lead = window(cube, 12.6).astype(float)
-    left, right = lead[:, :-1][pairs], lead[:, 1:][pairs]
+    scatter = window(cube, 19.2).astype(float)
+    left, right = scatter[:, :-1][pairs], scatter[:, 1:][pairs]
+    used = left + right > 0
+    left, right = left[used], right[used]
     assert np.mean((left - right) ** 2 / (left + right)) == pytest.approx(1, abs=0.12)
 
 

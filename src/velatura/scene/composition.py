@@ -1,57 +1,39 @@
-"""Where the paints lie on the demo panel: a landscape, and the bust beneath it. Labels only; no physics.
-
-Coordinates: `v` runs from 0 at the top to 1 at the bottom, `u` from 0 at the left to 1 at the right.
-"""
+"""The demo panel's visible picture: a lake between trees in the evening. Passages, light and brush; no physics."""
 
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
-VISIBLE = ("sky", "hills", "foliage", "meadow", "path", "water", "sun", "retouch")
-HIDDEN = ("none", "flesh", "robe", "hair", "collar")
+from velatura.scene.brush import Brush, Brushwork, Plan, grid, noise, paint, put, rise
+
+VISIBLE = ("sky", "hills", "foliage", "meadow", "earth", "water", "sun", "retouch", "flowers")
+SKY, HILLS, FOLIAGE, MEADOW, EARTH, WATER, SUN, RETOUCH, FLOWERS = range(len(VISIBLE))
+BRUSHES = {
+    SKY: Brush(0.070, 0.016, vary=0.035),
+    SUN: Brush(0.018, 0.009, vary=0.05),
+    HILLS: Brush(0.045, 0.012, vary=0.05),
+    WATER: Brush(0.055, 0.008, wander=0.06, vary=0.05),
+    MEADOW: Brush(0.038, 0.010, wander=0.35, vary=0.07),
+    EARTH: Brush(0.040, 0.011, vary=0.07),
+    FOLIAGE: Brush(0.021, 0.010, cover=4.0, wander=0.8, vary=0.10),
+    FLOWERS: Brush(0.008, 0.006, wander=1.0, vary=0.1),
+    RETOUCH: Brush(0.020, 0.009, cover=4.0, vary=0.03),
+}
 
 
-def landscape(shape: tuple[int, int], *, rng: np.random.Generator) -> np.ndarray:
-    """Draw a landscape: labels int8 [y, x] into VISIBLE; hills, path, trees and shore differ from seed to seed."""
-    v, u = _grid(shape)
-    phase = rng.uniform(0, 2 * np.pi, 8)
-    wave = [np.sin(f * u + p) for f, p in zip((5, 9, 17, 4, 7, 23, 6, 11), phase, strict=True)]
-    horizon = 0.55 + 0.02 * wave[3]
-    ridge = 0.38 + 0.05 * wave[0] + 0.03 * wave[1] + 0.008 * wave[2]
-    labels = np.full(shape, VISIBLE.index("sky"), np.int8)
-    labels[np.hypot(v - rng.uniform(0.10, 0.16), (u - rng.uniform(0.74, 0.86)) * 0.8) < 0.052] = VISIBLE.index("sun")
-    labels[v > ridge] = VISIBLE.index("hills")
-    labels[v > horizon] = VISIBLE.index("meadow")
-    shore = 0.62 + 0.03 * wave[4] + 0.16 * np.clip(u - 0.15, 0, None)
-    lake = (v > horizon + 0.025 + 0.01 * wave[1]) & (v < shore + 0.14) & (u < 0.62 + 0.05 * np.sin(14 * v + phase[5]))
-    labels[lake] = VISIBLE.index("water")
-    depth = np.clip((v - horizon) / (1 - horizon), 0, 1)
-    centre = 0.78 - 0.28 * depth**1.3 + 0.07 * np.sin(6 * depth + phase[6])
-    labels[(v > horizon + 0.02) & (abs(u - centre) < 0.02 + 0.10 * depth)] = VISIBLE.index("path")
-    labels[_trees(v, u, rng)] = VISIBLE.index("foliage")
-    patch = np.hypot((v - rng.uniform(0.84, 0.9)) / 0.035, (u - rng.uniform(0.1, 0.2)) / 0.05)
-    labels[patch + 0.25 * wave[5] < 1] = VISIBLE.index("retouch")
-    return labels
-
-
-def bust(shape: tuple[int, int], *, rng: np.random.Generator) -> np.ndarray:
-    """Draw the hidden figure, head and shoulders: labels int8 [y, x] into HIDDEN; its place differs by seed."""
-    v, u = _grid(shape)
-    u = (u - 0.5 - rng.uniform(-0.05, 0.05)) * shape[1] / shape[0]
-    v = v - 0.40 - rng.uniform(-0.03, 0.03)
-    labels = np.zeros(shape, np.int8)
-    face = (u / 0.115) ** 2 + ((v + 0.01) / 0.155) ** 2 < 1
-    neck = (abs(u) < 0.062) & (v > 0.05) & (v < 0.25)
-    locks = (u / 0.175) ** 2 + ((v + 0.03) / 0.205) ** 2 < 1
-    locks |= (abs(abs(u) - 0.125) < 0.042 + 0.01 * np.sin(40 * v)) & (v > 0) & (v < 0.19)
-    fringe = (v < -0.085 - 0.25 * (u - 0.02) ** 2 / 0.1) & face
-    shoulder = 0.215 + 0.55 * np.clip(abs(u) - 0.06, 0, None) ** 1.6 + 4.0 * np.clip(abs(u) - 0.24, 0, None) ** 2
-    labels[v > shoulder] = HIDDEN.index("robe")
-    labels[locks & (v < 0.22)] = HIDDEN.index("hair")
-    labels[face | neck] = HIDDEN.index("flesh")
-    labels[fringe] = HIDDEN.index("hair")
-    bottom = 0.262 - 0.9 * u**2
-    labels[(abs(u) < 0.12) & (v < bottom) & (v > bottom - 0.042)] = HIDDEN.index("collar")
-    return labels
+def landscape(shape: tuple[int, int], *, rng: np.random.Generator) -> Brushwork:
+    """Paint the landscape; labels into VISIBLE. Hills, clouds, trees, path and shore differ from seed to seed."""
+    v, u = grid(shape)
+    aspect = shape[1] / shape[0]
+    x = u * aspect
+    sun = rng.uniform(0.27, 0.31), rng.uniform(0.60, 0.70)
+    plan = Plan(np.zeros(shape, np.int8), np.zeros(shape), np.zeros(shape))
+    _sky(plan, v, x, sun=(sun[0], sun[1] * aspect), rng=rng)
+    _hills(plan, v, u, rng=rng)
+    _lake(plan, v, u, sun=sun, rng=rng)
+    _meadow(plan, v, u, rng=rng)
+    _trees(plan, v, u * 0.8, rng=rng)
+    _details(plan, v, u * 0.8, rng=rng)
+    return paint(plan, BRUSHES, rng=rng)
 
 
 def smooth_field(shape: tuple[int, int], *, scale: float, rng: np.random.Generator) -> np.ndarray:
@@ -60,20 +42,80 @@ def smooth_field(shape: tuple[int, int], *, scale: float, rng: np.random.Generat
     return (field - field.mean()) / field.std()
 
 
-def _grid(shape: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
-    v, u = np.mgrid[: shape[0], : shape[1]]
-    return (v + 0.5) / shape[0], (u + 0.5) / shape[1]
+def _sky(plan: Plan, v: np.ndarray, x: np.ndarray, *, sun: tuple[float, float], rng: np.random.Generator) -> None:
+    away = np.hypot(v - sun[0], x - sun[1])
+    light = 0.08 + 0.60 * rise(0.0, 0.42, v) + 0.45 * np.exp(-((away / 0.15) ** 2))
+    bend = 0.5 * noise(v * 4, x * 4, rng=rng)
+    cloud = noise(v * 11 + bend, x * 4 + bend, rng=rng, octaves=3)
+    body = rise(0.1, 1.3, cloud - 0.6 * rise(0.10, 0.0, v))
+    lit = rise(-0.3, 0.5, np.gradient(gaussian_filter(cloud, len(v) / 60), axis=0) * len(v) / 12 + 0.25)
+    light = light * (1 - body) + body * (0.45 + 0.5 * lit)
+    put(plan, np.ones(v.shape, bool), SKY, light=light, angle=0.15 * bend - 0.12)
+    put(plan, away < 0.030, SUN, light=1 - (away / 0.030) ** 2, angle=np.arctan2(v - sun[0], x - sun[1]) + np.pi / 2)
 
 
-def _trees(v: np.ndarray, u: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """A tall tree on the left with trunk and crown, and bushes on the right: bool [y, x]."""
-    left = rng.uniform(0.14, 0.22)
-    trunk = (abs(u - left - 0.02 * np.sin(5 * v)) < 0.022 + 0.02 * np.clip(v - 0.7, 0, 1)) & (v > 0.3) & (v < 0.78)
-    crown = np.zeros(v.shape, bool)
-    for _ in range(9):
-        y, x, r = 0.29 + rng.uniform(-0.13, 0.13), left + rng.uniform(-0.13, 0.15), rng.uniform(0.055, 0.095)
-        crown |= np.hypot(v - y, (u - x) * 0.8) < r
-    for x in (0.93, 1.0, 0.87, 0.97):
-        y, r = rng.uniform(0.55, 0.75), rng.uniform(0.05, 0.09)
-        crown |= np.hypot(v - y, (u - x) * 0.8) < r
-    return trunk | crown
+def _hills(plan: Plan, v: np.ndarray, u: np.ndarray, *, rng: np.random.Generator) -> None:
+    shift = rng.uniform(0, 2 * np.pi, 4)
+    far = 0.405 + 0.045 * np.sin(5 * u + shift[0]) + 0.012 * noise(0 * u, u * 16, rng=rng, octaves=2)
+    near = 0.475 + 0.040 * np.sin(3.6 * u + shift[1]) + 0.010 * noise(0 * u, u * 22, rng=rng, octaves=2)
+    slope = np.gradient(far, axis=1) * u.shape[1]
+    haze = rise(0.0, 0.14, v - far)
+    put(plan, v > far, HILLS, light=0.42 + 0.38 * haze - 0.25 * slope, angle=0.5 * np.arctan(2 * slope))
+    facing = noise(v * 14 + u * 5, u * 12, rng=rng)
+    put(plan, v > near, HILLS, light=0.10 + 0.28 * rise(0.0, 0.1, v - near) + 0.10 * facing, angle=0.5 + 0.3 * facing)
+
+
+def _lake(plan: Plan, v: np.ndarray, u: np.ndarray, *, sun: tuple[float, float], rng: np.random.Generator) -> None:
+    depth = rise(0.55, 0.76, v)
+    mirror = 0.62 + 0.1 * depth - 0.45 * rise(0.60, 0.555, v) - 0.45 * rise(0.30, 0.12, u) * (1 - 0.3 * depth)
+    ripple = noise(v * 60, u * 7, rng=rng, octaves=2)
+    glitter = np.exp(-(((u - sun[1]) / (0.03 + 0.10 * depth)) ** 2)) * rise(-0.6, 0.8, ripple + 0.5)
+    light = np.clip(mirror + 0.10 * ripple, 0, 0.9) + 0.5 * glitter
+    put(plan, v > 0.55, WATER, light=light, angle=0.0)
+    bank = 0.552 - 0.016 * np.abs(noise(0 * u, u * 20, rng=rng, octaves=3)) - 0.006
+    put(plan, (v > bank) & (v < 0.560), FOLIAGE, light=0.20, angle=np.pi / 2)
+
+
+def _meadow(plan: Plan, v: np.ndarray, u: np.ndarray, *, rng: np.random.Generator) -> None:
+    shore = 0.72 + 0.035 * np.sin(6 * u + rng.uniform(0, 6)) - 0.16 * rise(0.62, 0.98, u) + 0.03 * rise(0.2, 0.0, u)
+    shore = shore + 0.006 * noise(0 * u, u * 24, rng=rng, octaves=2)
+    depth = np.clip((v - shore) / (1 - shore), 0, 1)
+    patches = noise(v * 14, u * 5, rng=rng, octaves=2)
+    light = 0.78 - 0.62 * rise(0.15, 0.95, depth) + 0.14 * patches - 0.5 * rise(0.03, 0.0, depth)
+    light = light - 0.25 * rise(0.35, 0.05, u) * rise(0.9, 0.2, depth)
+    put(plan, v > shore, MEADOW, light=light, angle=-np.pi / 2 * rise(0.1, 0.7, depth) + 0.25)
+    centre = 0.86 - 0.42 * depth**1.25 + 0.085 * np.sin(7 * depth + rng.uniform(0.2, 0.9))
+    half = 0.012 + 0.115 * depth**1.3
+    side = (u - centre) / half
+    rut = 0.25 * np.exp(-(((np.abs(side) - 0.45) / 0.16) ** 2)) * rise(0.2, 0.6, depth)
+    light = 0.92 - 0.50 * depth - rut - 0.25 * rise(0.3, 1.0, side) + 0.08 * patches
+    put(plan, (depth > 0.015) & (np.abs(side + 0.12 * patches) < 1), EARTH, light=light, angle=-0.9)
+
+
+def _trees(plan: Plan, v: np.ndarray, x: np.ndarray, *, rng: np.random.Generator) -> None:
+    """A tall tree on the left, in clumps lit from the right; a lower group on the right: x in picture heights."""
+    left = rng.uniform(0.16, 0.20)
+    stem = left + 0.03 * np.sin(4 * v + 1) + 0.012
+    trunk = (np.abs(x - stem) < 0.010 + 0.016 * rise(0.55, 0.86, v)) & (v > 0.16) & (v < 0.83)
+    put(plan, trunk, EARTH, light=0.35 * rise(-0.01, 0.02, x - stem), angle=np.pi / 2)
+    tall = [(rng.uniform(0.10, 0.50), left + 0.06 * (k % 3 - 1) + rng.normal(0, 0.045)) for k in range(26)]
+    low = [(rng.uniform(0.50, 0.66), rng.uniform(0.70, 0.82)) for _ in range(10)]
+    shrubs = [(rng.uniform(0.78, 0.88), rng.uniform(-0.02, 0.12)) for _ in range(7)]
+    for y, at in sorted(tall + low + shrubs, key=lambda place: place[0]):
+        radius = rng.uniform(0.030, 0.062)
+        dy, dx = (v - y) / (0.8 * radius), (x - at) / radius
+        ragged = np.hypot(dy, dx) + 0.16 * noise(v * 50, x * 50, rng=rng)
+        light = 0.30 + 0.34 * dx * np.sign(0.45 - at) - 0.38 * dy
+        put(plan, ragged < 1, FOLIAGE, light=light, angle=np.arctan2(dy, dx) + np.pi / 2)
+
+
+def _details(plan: Plan, v: np.ndarray, x: np.ndarray, *, rng: np.random.Generator) -> None:
+    """Flowers beside the path, and the retouch over a small loss; x in picture heights."""
+    middle = rng.uniform(0.86, 0.90), rng.uniform(0.60, 0.66)
+    for _ in range(34):
+        y, at = middle[0] + rng.normal(0, 0.030), middle[1] + rng.normal(0, 0.055)
+        put(plan, np.hypot(v - y, x - at) < rng.uniform(0.004, 0.008), FLOWERS, light=rng.uniform(0.1, 0.9), angle=0.0)
+    y, at = rng.uniform(0.13, 0.19), rng.uniform(0.40, 0.50)
+    loss = np.hypot((v - y) / 0.032, (x - at) / 0.045) + 0.10 * noise(v * 30, x * 30, rng=rng)
+    light = float(np.median(plan.light[loss < 1]))
+    put(plan, loss < 1, RETOUCH, light=light, angle=0.6)

@@ -1,39 +1,30 @@
 """The demo's panel: a landscape painted over a bust, as a scanner would count it, with its truth beside it."""
 
+from functools import cache
+from itertools import product
 from typing import NamedTuple
 
 import numpy as np
 import xarray as xr
 from scipy.ndimage import gaussian_filter
 
-from velatura.base.cube import energy_axis, make_cube
-from velatura.scene.composition import HIDDEN, VISIBLE, bust, landscape, smooth_field
-from velatura.scene.detector import expected_spectrum, response
-from velatura.scene.emission import INCIDENCE, TAKE_OFF, TUBE_VOLTAGE, Layer, Optics, emit, prepare
-from velatura.scene.palette import Paint
+from velatura.base.cube import make_cube
+from velatura.physics.instrument import Instrument
+from velatura.physics.material import Paint
+from velatura.physics.stack import Stack, elements_of, pack
+from velatura.scene.composition import RETOUCH, VISIBLE
+from velatura.scene.panel import COVER_RANGE, FIGURE_RANGE, TONING, VARNISH, Panel, looks, paint_panel, thinned
+from velatura.scene.portrait import HIDDEN, NONE
+from velatura.scene.recipes import COVERS, FIGURE, TONE
 
-COVERS = {
-    "sky": Paint("sky", {"smalt": 0.6, "lead_white": 0.4}),
-    "hills": Paint("hills", {"ultramarine": 0.6, "lead_white": 0.4}),
-    "foliage": Paint("foliage", {"green_earth": 0.6, "malachite": 0.4}),
-    "meadow": Paint("meadow", {"yellow_ochre": 0.85, "chalk": 0.15}),
-    "path": Paint("path", {"red_ochre": 0.3, "lead_white": 0.4, "chalk": 0.3}),
-    "water": Paint("water", {"smalt": 0.85, "bone_black": 0.05, "lead_white": 0.1}),
-    "sun": Paint("sun", {"orpiment": 1.0}),
-    "retouch": Paint("retouch", {"titanium_white": 0.7, "zinc_white": 0.3}),
-}
-FIGURE = {
-    "flesh": Layer(Paint("flesh", {"lead_white": 0.92, "vermilion": 0.08}), 30.0),
-    "robe": Layer(Paint("robe", {"azurite": 1.0}), 35.0),
-    "hair": Layer(Paint("hair", {"burnt_umber": 1.0}), 30.0),
-    "collar": Layer(Paint("collar", {"lead_tin_yellow_i": 1.0}), 30.0),
-}
-GROUND = Layer(Paint("ground", {"lead_white": 0.15, "chalk": 0.85}, loading=0.5), 100.0)
-CANVAS = Layer(Paint("canvas", {"linen_canvas": 1.0}, loading=0.95), 500.0)
-AIR = Layer(Paint("air", {"air": 1.0}, loading=1.0), 10_000.0)
-COVER, VARIATION = 23.0, 0.35  # um, and its largest relative change: 15 to 31 um
-KNOTS = np.linspace(14.0, 32.0, 10)  # um, cover thicknesses that are computed; between them, linear
+INSTRUMENT = Instrument("simulated panel", channels=1024)
+CANVAS = Paint("canvas", {"linen_canvas": 1.0}, loading=0.95), 500.0  # um
+GROUND = Paint("ground", {"lead_white": 0.15, "chalk": 0.85}, loading=0.5), 100.0  # um
+DAMMAR = Paint("varnish", {"dammar": 1.0}, loading=1.0)
+COVERS_AT = (COVER_RANGE[0], 17.0, 25.0, COVER_RANGE[1])  # um, thicknesses that are computed; polynomials between
+TINTS_AT = (0.0, 0.5, 1.0)  # shares of the light paint, likewise
 BEAM = 0.42  # pixels, standard deviation of the beam: as wide (FWHM) as the step
+OVERSAMPLING = 2  # points painted each way for a pixel
 
 
 class Phantom(NamedTuple):
@@ -42,7 +33,8 @@ class Phantom(NamedTuple):
     cube: xr.Dataset
     """As `make_cube` builds it, uint16 [y, x, 1024], 0.02 keV a channel."""
     truth: xr.Dataset
-    """`visible`, `hidden` int8 [y, x] (names in the attribute `names`; hidden 0 is none), `cover` [um] float32 [y, x],
+    """`visible`, `hidden` int8 [y, x] (names in the attribute `names`; hidden 0 is none), `cover` and `figure` [um]
+    float32 [y, x], `cover_light`, `figure_light` (share of the light paint) float32 [y, x],
     `rgb`, `hidden_rgb` float32 [y, x, colour] (sRGB, 0 to 1)."""
 
 
@@ -54,53 +46,99 @@ def phantom(
     counts: mean counts a pixel; hidden: False leaves the bust out and everything else as it was (a null control);
     shape: (height, width) [pixels].
     """
-    visible, figure = landscape(shape, rng=rng), bust(shape, rng=rng)
-    figure = figure if hidden else np.zeros_like(figure)
-    scale = shape[0] / 120
-    cover = COVER * (1 + VARIATION * np.tanh(smooth_field(shape, scale=7 * scale, rng=rng)))
-    brush = 1 + 0.06 * smooth_field(shape, scale=0.8, rng=rng)
-    axis = energy_axis(1024, zero=0.0, gain=0.02)
-    expected = gaussian_filter(_expected(visible, figure, cover, axis), (BEAM, BEAM, 0))
+    fine = paint_panel((OVERSAMPLING * shape[0], OVERSAMPLING * shape[1]), hidden=hidden, rng=rng)
+    panel = thinned(fine, OVERSAMPLING)
+    expected = gaussian_filter(_expected(panel), (BEAM, BEAM, 0))
     expected *= counts / expected.sum(axis=-1, dtype=np.float64).mean()
+    geometry, tube = INSTRUMENT.geometry, INSTRUMENT.tube
     cube = make_cube(
-        rng.poisson(expected).astype(np.uint16), zero=0.0, gain=0.02, calibration="simulated", anode="Rh",
-        tube_voltage=TUBE_VOLTAGE, incidence_angle=float(np.rad2deg(INCIDENCE)),
-        take_off_angle=float(np.rad2deg(TAKE_OFF)), pitch=2.0, instrument="simulated panel",
+        rng.poisson(expected).astype(np.uint16), zero=INSTRUMENT.zero, gain=INSTRUMENT.gain, calibration="simulated",
+        anode=tube.anode, tube_voltage=tube.voltage, incidence_angle=geometry.incidence_angle,
+        take_off_angle=geometry.take_off_angle, pitch=2.0, instrument=INSTRUMENT.name,
     )  # fmt: skip
-    return Phantom(cube, _truth(visible, figure, cover, brush))
+    rgb, hidden_rgb = (_binned(picture) for picture in looks(fine))
+    return Phantom(cube, _truth(panel, rgb=rgb, hidden_rgb=hidden_rgb))
 
 
-def _expected(visible: np.ndarray, figure: np.ndarray, cover: np.ndarray, axis: np.ndarray) -> np.ndarray:
-    """Expected relative counts float32 [y, x, channel]: each pair of passages over the knots, then between them."""
-    optics = prepare([*COVERS.values(), *(layer.paint for layer in (*FIGURE.values(), GROUND, CANVAS, AIR))])
-    matrices = response(optics, axis)
-    place = np.clip((cover - KNOTS[0]) / (KNOTS[1] - KNOTS[0]), 0, len(KNOTS) - 1 - 1e-6)
-    knot, rest = place.astype(int), (place % 1).astype(np.float32)
-    expected = np.empty((*visible.shape, len(axis)), np.float32)
-    for over, under in np.unique(np.stack([visible.ravel(), figure.ravel()]), axis=1).T:
-        here = (visible == over) & (figure == under)
-        spectra = _knot_spectra(VISIBLE[over], HIDDEN[under], optics, matrices=matrices)
-        low, high = spectra[knot[here]], spectra[knot[here] + 1]
-        expected[here] = low + rest[here][:, None] * (high - low)
+def _expected(panel: Panel) -> np.ndarray:
+    """Expected relative counts float32 [y, x, channel]: each pair of passages over its knots, then between them."""
+    spectra = _knot_spectra()
+    expected = np.empty((*panel.visible.labels.shape, INSTRUMENT.channels), np.float32)
+    for pair, knots in spectra.items():
+        here = (panel.visible.labels == pair[0]) & (panel.figure.labels == pair[1])
+        if not here.any():
+            continue
+        weights = [
+            lagrange(TINTS_AT, panel.visible.light[here]),
+            lagrange(COVERS_AT, panel.cover_thickness[here]),
+            lagrange(TINTS_AT, panel.figure.light[here]),
+            lagrange(FIGURE_RANGE, panel.figure_thickness[here]),
+        ][: 2 if pair[1] == NONE else 4]
+        joint = weights[0]
+        for weight in weights[1:]:
+            joint = (joint[:, :, None] * weight[:, None, :]).reshape(len(joint), -1)
+        expected[here] = np.maximum(joint.astype(np.float32) @ knots, 0)
     return expected
 
 
-def _knot_spectra(over: str, under: str, optics: Optics, *, matrices: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
-    """Spectra of one pair of passages at every cover thickness of KNOTS: float32 [knot, channel]."""
-    below = (CANVAS, GROUND) if under == "none" else (CANVAS, GROUND, FIGURE[under])
-    stacks = [(*below, Layer(COVERS[over], thickness), AIR) for thickness in KNOTS]
-    return np.stack([expected_spectrum(emit(stack, optics), matrices) for stack in stacks]).astype(np.float32)
+def lagrange(knots: tuple[float, ...], at: np.ndarray) -> np.ndarray:
+    """Weights float64 [n, knot] of the polynomial through values at `knots`, for points `at` [n]."""
+    weights = np.ones((len(at), len(knots)))
+    for k, m in product(range(len(knots)), repeat=2):
+        if k != m:
+            weights[:, k] *= (at - knots[m]) / (knots[k] - knots[m])
+    return weights
 
 
-def _truth(visible: np.ndarray, figure: np.ndarray, cover: np.ndarray, brush: np.ndarray) -> xr.Dataset:
-    under = [GROUND.paint, *(FIGURE[name].paint for name in HIDDEN[1:])]
-    shade = (brush * (1.06 - 0.12 * np.linspace(0, 1, len(brush))[:, None]))[..., None]
-    pictures = [np.array([paint.rgb() for paint in paints]) for paints in ((COVERS[n] for n in VISIBLE), under)]
-    rgb, hidden_rgb = (np.clip(p[i] * shade, 0, 1) for p, i in zip(pictures, (visible, figure), strict=True))
+@cache
+def _knot_spectra() -> dict[tuple[int, int], np.ndarray]:
+    """Relative counts float32 [knot, channel] for each pair (visible, hidden); knots as `lagrange` weighs them.
+
+    The same for every panel: computed once, with secondary fluorescence.
+    """
+    from velatura.physics.simulate import expected_counts, prepare
+
+    stacks = {
+        (over, under): _knot_stacks(VISIBLE[over], HIDDEN[under])
+        for over, under in product(range(len(VISIBLE)), range(len(HIDDEN)))
+        if over != RETOUCH or under == NONE
+    }
+    every = [stack for knots in stacks.values() for stack in knots]
+    scanner = prepare(INSTRUMENT, elements_of(every))
+    counts = expected_counts(pack(every, scanner.elements), scanner)
+    ends = np.cumsum([len(knots) for knots in stacks.values()])[:-1]
+    return dict(zip(stacks, np.split(counts, ends), strict=True))
+
+
+def _knot_stacks(name: str, under: str) -> list[Stack]:
+    """Stacks of one pair of passages for all knots: tint and thickness of the cover, then of the figure."""
+    bare = Stack().paint(CANVAS[0], thickness=CANVAS[1]).paint(GROUND[0], thickness=GROUND[1])
+    figures = [bare]
+    if under != "none":
+        paints = product((FIGURE[under].paint(under, light=tint) for tint in TINTS_AT), FIGURE_RANGE)
+        figures = [bare.paint(paint, thickness=thickness) for paint, thickness in paints]
+    if name != "retouch":  # which lies on the ground: the loss took figure and toning with it
+        figures = [stack.paint(TONE.paint("toning", light=0.0), thickness=TONING) for stack in figures]
+    paints = product((COVERS[name].paint(name, light=tint) for tint in TINTS_AT), COVERS_AT)
+    covered = [stack.paint(paint, thickness=thickness) for (paint, thickness), stack in product(paints, figures)]
+    return [stack.paint(DAMMAR, thickness=VARNISH) for stack in covered]
+
+
+def _truth(panel: Panel, *, rgb: np.ndarray, hidden_rgb: np.ndarray) -> xr.Dataset:
     return xr.Dataset({
-        "visible": (("y", "x"), visible, {"names": list(VISIBLE)}),
-        "hidden": (("y", "x"), figure, {"names": list(HIDDEN)}),
-        "cover": (("y", "x"), cover.astype(np.float32), {"units": "um"}),
-        "rgb": (("y", "x", "colour"), rgb.astype(np.float32)),
-        "hidden_rgb": (("y", "x", "colour"), hidden_rgb.astype(np.float32)),
+        "visible": (("y", "x"), panel.visible.labels, {"names": list(VISIBLE)}),
+        "hidden": (("y", "x"), panel.figure.labels, {"names": list(HIDDEN)}),
+        "cover": (("y", "x"), panel.cover_thickness, {"units": "um"}),
+        "figure": (("y", "x"), panel.figure_thickness, {"units": "um"}),
+        "cover_light": (("y", "x"), panel.visible.light),
+        "figure_light": (("y", "x"), panel.figure.light),
+        "rgb": (("y", "x", "colour"), rgb),
+        "hidden_rgb": (("y", "x", "colour"), hidden_rgb),
     })  # fmt: skip
+
+
+def _binned(picture: np.ndarray) -> np.ndarray:
+    """Mean over the painted points of each pixel: float32 [y, x, colour]."""
+    height, width, colours = picture.shape
+    blocks = picture.reshape(height // OVERSAMPLING, OVERSAMPLING, width // OVERSAMPLING, OVERSAMPLING, colours)
+    return blocks.mean(axis=(1, 3))

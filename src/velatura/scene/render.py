@@ -10,7 +10,7 @@ colour difference CIEDE2000 is 12 for masstones, whose colours were judged by ey
 """
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -50,7 +50,7 @@ def pigment_coefficients(name: str) -> tuple[np.ndarray, np.ndarray]:
     if name not in rows:
         raise InputError(f"no appearance is known for pigment {name!r}{did_you_mean(name, rows)}")
     code, white = colours[name]["srgb_hex"], colours[name]["colour"] == "white"
-    inner = below_surface(linear([int(code[k : k + 2], 16) / 255 for k in (1, 3, 5)]))
+    inner = below_surface(linear(np.array([int(code[k : k + 2], 16) / 255 for k in (1, 3, 5)])))
     scattering = np.full(3, _scattering(float(rows[name]["refractive_index"]), rows[name]["grain"], white=white))
     absorption = scattering * (1 - inner) ** 2 / (2 * inner)
     absorption.flags.writeable = scattering.flags.writeable = False
@@ -63,7 +63,7 @@ def coefficients(pigments: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
     return np.stack([pair[0] for pair in pairs]), np.stack([pair[1] for pair in pairs])
 
 
-def coat(pigments: dict[str, float | np.ndarray], *, thickness: np.ndarray | float, loading: float = 0.35) -> Coat:
+def coat(pigments: Mapping[str, float | np.ndarray], *, thickness: np.ndarray | float, loading: float = 0.35) -> Coat:
     """Return a layer of paint: pigments by volume share (numbers or maps [...], scaled to sum 1).
 
     thickness: [...] (um); loading: volume share of pigment in the film. The binder neither absorbs nor scatters; K and
@@ -126,7 +126,6 @@ def display(reflectance: np.ndarray) -> np.ndarray:
 
 def linear(rgb: np.ndarray) -> np.ndarray:
     """Linear rgb of display colours sRGB 0 to 1; inverse of `display` (IEC 61966-2-1:1999)."""
-    rgb = np.asarray(rgb, np.float64)
     return np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
 
 
