@@ -93,7 +93,7 @@ def test_variation_keeps_the_mean_and_the_bounds() -> None:
     [
         (
             lambda p: p.passages(Passage(SKY, 10.0, LEFT), Passage(FLESH, 10.0, TOP)),
-            r"'flesh' .* overlaps that of 'sky' on 12 pix",
+            r"passage 2 \('flesh'\) .* passage 1 \('sky'\) on 12 pix",
         ),
         (
             lambda p: p.passages(Passage(SKY, -1.0)),

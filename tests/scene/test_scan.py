@@ -7,7 +7,7 @@ from velatura.physics.material import Paint
 from velatura.physics.stack import Layer, Stack
 from velatura.scene.layerings import fine_layerings, from_roots, lagrange, layerings, roots
 from velatura.scene.painting import Painting, Passage, varied_thickness
-from velatura.scene.scan import scan_painting
+from velatura.scene.scan import scan_painting, simulator
 
 CANVAS = Paint("canvas", {"linen_canvas": 1.0}, loading=1.0)
 GROUND = Paint("ground", {"chalk": 0.8, "lead_white": 0.2}, loading=0.5)
@@ -54,6 +54,21 @@ def test_interpolated_lines_agree_with_exact_stacks(simulate, relative: float) -
         strong = exact > 1e-3 * exact.max()
         assert np.abs(found / exact - 1)[strong].max() < 0.01
         assert part.size < len(part.pixels) or relative == 0
+
+
+@pytest.mark.slow
+def test_interpolated_spectra_of_a_scanner_agree_with_exact_ones() -> None:
+    """Whole spectra of the physics: within 1 % in channels above a thousandth of the brightest."""
+    scene = painting()
+    simulate = simulator(scene, preset("crono").rebinned(512), cells=2)
+    part = fine_layerings(scene)[1]
+    pixels = part.pixels[::12]
+    paints = [scene.sheets[k].paints[0] for k in part.sheets]
+    stacks = [Stack(tuple(map(Layer, paints, map(float, row)))) for row in part.thickness(scene, pixels)]
+    both = simulate([*part.stacks(scene), *stacks])
+    exact = both[part.size :]
+    found = from_roots(part.interpolate(roots(both[: part.size]), pixels, scene))
+    assert np.abs(found / exact - 1)[exact > 1e-3 * exact.max()].max() < 0.01
 
 
 def test_few_pixels_are_computed_one_by_one() -> None:

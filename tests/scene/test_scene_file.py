@@ -199,7 +199,7 @@ FLESH, SKY = ("paints", "flesh"), ("layer", 3, "passage")
         (
             (*SKY, 1, "area"),
             "disc",
-            r"layer 4 \(overpaint\): the passage 'flesh' in layer 'sky' overlaps that of 'azurite'",
+            r"layer 4 \(overpaint\): passage 2 \('flesh'\) of layer 'sky' overlaps passage 1 \('az",
         ),
         ((*SKY, 1, "area"), "dsic", "passage 2: no area 'dsic'.*mean \"disc\""),
         ((*SKY, 1, "area"), {"elipse": [0, 0, 1, 1]}, "no key 'elipse' in an area.*mean \"ellipse\""),

@@ -1,14 +1,26 @@
 """What is known about a painted scene because we painted it: labels, thickness, masses of pigments, and its looks."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import xarray as xr
 
+from velatura.base.errors import InputError
 from velatura.physics.material import Paint
 from velatura.physics.stack import UM
 from velatura.scene.painting import NOTHING, Painting, Sheet
-from velatura.scene.render import Coat, above_surface, below_surface, coat, display, linear, over, varnish
+from velatura.scene.render import (
+    Coat,
+    above_surface,
+    below_surface,
+    coat,
+    display,
+    linear,
+    over,
+    pigment_coefficients,
+    varnish,
+)
 
 SUPPORTS = {
     "linen_canvas": "#B7A07A",
@@ -76,12 +88,18 @@ def look(painting: Painting) -> np.ndarray:
 
 def _coat(paint: Paint, kind: str, thickness: np.ndarray) -> Coat:
     """A coat of paint; pigments of unknown looks are seen through."""
-    from velatura.scene.render import _rows
-
-    shares = {name: share for name, share in paint.pigments.items() if name in _rows("appearance.csv")}
+    shares = {name: share for name, share in paint.pigments.items() if _has_looks(name)}
     if kind == "varnish" or not shares:
         return varnish(thickness)
-    return coat(dict(shares), thickness=thickness, loading=paint.loading * sum(shares.values()))
+    return coat(shares, thickness=thickness, loading=paint.loading * sum(shares.values()))
+
+
+def _has_looks(pigment: str) -> bool:
+    try:
+        pigment_coefficients(pigment)
+    except InputError:
+        return False
+    return True
 
 
 def _linear(code: str) -> np.ndarray:
@@ -95,9 +113,7 @@ def _uncovered(painting: Painting, hidden: np.ndarray) -> Painting:
         if sheet.kind in ("support", "ground"):
             kept.append(sheet)
         elif mask.any():
-            kept.append(
-                Sheet(sheet.name, sheet.kind, sheet.paints, np.where(mask, sheet.labels, NOTHING), sheet.thickness)
-            )
+            kept.append(replace(sheet, labels=np.where(mask, sheet.labels, NOTHING)))
     return Painting(painting.shape, painting.pitch, tuple(kept))
 
 

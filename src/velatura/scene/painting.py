@@ -152,9 +152,10 @@ def _joined(name: str, kind: str, passages: Sequence[Passage], shape: tuple[int,
         where = f"{passage.paint.name!r} in layer {name!r}"
         area, thickness = _checked(passage, where, shape)
         if (both := area & (owner != NOTHING)).any():
-            other = passages[int(owner[both][0])].paint.name
+            first = int(owner[both][0])
             raise InputError(
-                f"the passage {where} overlaps that of {other!r} on {int(both.sum())} pixels. "
+                f"passage {number + 1} ({passage.paint.name!r}) of layer {name!r} overlaps passage {first + 1} "
+                f"({passages[first].paint.name!r}) on {int(both.sum())} pixels. "
                 "Paints of one layer lie side by side: change an area, or put one of them in a layer of its own"
             )
         if passage.paint not in paints:

@@ -1,6 +1,6 @@
 """A painting under a scanner: noiseless spectra of a few stacks, interpolated and counted at each pixel when read."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -16,7 +16,7 @@ from velatura.physics.stack import Stack, pack
 from velatura.scene.detectability import detectability_maps
 from velatura.scene.inventory import inventory
 from velatura.scene.layerings import Layering, Simulate, fine_layerings, from_roots, roots
-from velatura.scene.painting import Painting
+from velatura.scene.painting import NOTHING, Painting
 
 CHUNK = 2**23  # values of one lazy piece of the cube
 FEWEST, MANY = 32, 256  # stacks: smaller batches are filled up to a power of two, each size being compiled once
@@ -47,7 +47,7 @@ def scan_painting(
 ) -> Simulated:
     """Scan a painting; the same `rng` and arguments give the same bytes on one machine.
 
-    counts: mean counts a pixel (within 1 %; bright and dark pixels keep their ratio); channels: neighbours are summed
+    counts: mean counts a pixel (within 0.1 %; bright and dark pixels keep their ratio); channels: neighbours are summed
     to so many, None keeps the instrument's; beam: FWHM [mm] of the spot, 0 for none; cells: as in `expected_counts`;
     detectability: False leaves these maps out; simulate: another source of noiseless spectra (tests).
     Raises InputError for a painting without layers and counts that no detector gives.
@@ -65,23 +65,23 @@ def scan_painting(
     truth = inventory(painting)
     if detectability:
         truth = truth.merge(detectability_maps(painting, simulate, counts=counts))
-    return Simulated(cube, truth)
+    facts = {"instrument": instrument.name, "counts": float(counts), "beam": float(beam)}
+    return Simulated(cube, truth.assign_attrs(facts))
 
 
-def simulator(
-    painting: Painting, instrument: Instrument, *, cells: int = 3, progress: Progress = silent
-) -> Callable[[Sequence[Stack]], np.ndarray]:
+def simulator(painting: Painting, instrument: Instrument, *, cells: int = 3, progress: Progress = silent) -> Simulate:
     """Prepare an instrument for the paints of a painting; the result turns stacks of these into noiseless counts."""
     from velatura.physics.simulate import expected_counts, prepare
 
     paints = {paint for sheet in painting.sheets for paint in sheet.paints}
     elements = {element for paint in paints for element in paint.mass_fractions()}
     scanner = prepare(instrument, tuple(sorted(elements)))
+    slots = int(np.sum([sheet.labels != NOTHING for sheet in painting.sheets], axis=0).max())
 
     def simulate(stacks: Sequence[Stack]) -> np.ndarray:
         few = max(FEWEST, 1 << (len(stacks) - 1).bit_length()) if len(stacks) < MANY else len(stacks)
         filled = [*stacks, *[stacks[-1]] * (few - len(stacks))]
-        packed = pack(filled, scanner.elements, slots=len(painting.sheets))
+        packed = pack(filled, scanner.elements, slots=slots)
         return expected_counts(packed, scanner, cells=cells, progress=progress)[: len(stacks)]
 
     return simulate
