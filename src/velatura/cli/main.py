@@ -18,6 +18,7 @@ VERBS = {
     "segment": "Cluster the spectra into soft membership maps and propose composite maps.",
     "merge": "Join clusters that are one material.",
     "report": "Write the report as one HTML file with its figures.",
+    "simulate": "Simulate the scan of a scene, of a picture or of random stacks of paint, with the truth beside it.",
     "export": "Write maps and spectra as TIFF, CSV or PNG, or the cube for other programs.",
 }
 MODULE = {"import": "import_scan"}

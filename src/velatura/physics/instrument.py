@@ -2,7 +2,7 @@
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -150,12 +150,11 @@ def instrument_from(content: Mapping[str, Any], *, where: str) -> Instrument:
 
 def write_instrument(instrument: Instrument, path: Path) -> None:
     """Write an instrument as TOML that `read_instrument` returns unchanged."""
-    content = asdict(instrument)
-    tables = {name: content.pop(name) for name in ("tube", "geometry", "detector")}
-    lines = [f"{name} = {_toml(value)}" for name, value in content.items()]
-    for table, values in tables.items():
+    parts = {"tube": instrument.tube, "geometry": instrument.geometry, "detector": instrument.detector}
+    lines = [f"{name} = {_toml(value)}" for name, value in vars(instrument).items() if name not in parts]
+    for table, part in parts.items():
         lines += ["", f"[{table}]"]
-        lines += [f"{name} = {_toml(value)}" for name, value in values.items() if value is not None]
+        lines += [f"{name} = {_toml(value)}" for name, value in vars(part).items() if value is not None]
     replace_text(Path(path), "\n".join(lines) + "\n")
 
 

@@ -82,7 +82,7 @@ def tube_beam(tube: Tube, *, path: float = 0.0, atmosphere: str = "air") -> Beam
     continuum = _continuum(stored, anode, tube) * step
     rows = np.flatnonzero((stored["line_anode"] == anode) & (stored["line_edge_kev"] < tube.voltage))
     line_energy = stored["line_energy_kev"][rows]
-    lines = np.array([_line(stored, row, anode, tube) for row in rows])
+    lines = np.array([_line(stored, int(row), anode, tube) for row in rows])
     continuum *= _transmission(tube, energy, path, atmosphere)
     lines *= _transmission(tube, line_energy, path, atmosphere)
     kept, strong = continuum > 0, lines > WEAK * lines.max(initial=0.0)

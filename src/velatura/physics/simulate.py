@@ -1,0 +1,205 @@
+"""The whole forward model: from stacks of paint to the noiseless spectra that one instrument counts.
+
+A prepared scanner holds everything that depends on the instrument and the elements; stacks then cost about a
+millisecond each on two cores. All is linear in the emitted photons but the pile-up, and differentiable.
+"""
+
+from functools import cache, partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from velatura.atomic.attenuation import mass_attenuation
+from velatura.atomic.lines import lines_of
+from velatura.base.progress import Progress, silent
+from velatura.physics.counting import pile_up, smooth_background
+from velatura.physics.detector import box_response, line_response, profile_response
+from velatura.physics.excitation import Excitation, excite
+from velatura.physics.fluorescence import lines
+from velatura.physics.instrument import Geometry, Instrument
+from velatura.physics.material import material, materials
+from velatura.physics.scatter import DOPPLER_GROUPS, doppler_density, doppler_groups, scattered
+from velatura.physics.stack import Packed
+from velatura.physics.tube import tube_beam
+
+CHUNK = {"cpu": 16}  # stacks at once: on a CPU they stay in its cache, three times as fast as a few hundred
+LARGE_CHUNK = 4096  # elsewhere
+BACKGROUND_DECAY = 8.0  # keV, of the smooth background
+GRID_STEP = 0.5  # of the detector's noise (FWHM): grid of Compton-scattered photons
+
+
+class Bench(NamedTuple):
+    """The arrays of a prepared scanner, float32; a batch of stacks shares one."""
+
+    excitation: Excitation
+    gap_mass: Float[Array, ""]
+    """Gas over the painting in view of the detector [g/cm2]."""
+    gap_shares: Float[Array, " z"]
+    """Its elements."""
+    groups: Float[Array, "z d"]
+    """Doppler group of each element."""
+    response: Float[Array, "source channel"]
+    """Counts per photon towards the detector, in the order of `emitted`."""
+    pile_up: Float[Array, ""]
+    """Probability that a photon is counted together with another one."""
+    zero_channel: Float[Array, ""]
+    """Channel of zero energy."""
+
+
+class Scanner(NamedTuple):
+    """An instrument made ready for stacks of some elements."""
+
+    instrument: Instrument
+    elements: tuple[str, ...]
+    """Those that `pack` needs, in alphabetical order."""
+    axis: np.ndarray
+    """Channel centres [keV], float64."""
+    bench: Bench
+
+
+@cache
+def usual_elements() -> tuple[str, ...]:
+    """Return every element of our tables of materials: one set for all scenes, so that programs are compiled once."""
+    return tuple(sorted({element for row in materials().values() for element in row.mass_fractions()}))
+
+
+def prepare(instrument: Instrument, elements: tuple[str, ...] = ()) -> Scanner:
+    """Fold tube, tables and detector response for one instrument, in some tenths of a second.
+
+    elements: symbols that the stacks hold beyond the `usual_elements`.
+    """
+    geometry, axis = instrument.geometry, instrument.axis()
+    gas = {} if geometry.atmosphere == "vacuum" else material(geometry.atmosphere).mass_fractions()
+    elements = tuple(sorted({*elements, *usual_elements()}))
+    path = geometry.path_in if gas else 0.0
+    beam = tube_beam(instrument.tube, path=path, atmosphere=geometry.atmosphere if gas else "air")
+    excitation = excite(
+        beam, elements, incidence_angle=geometry.incidence_angle, take_off_angle=geometry.take_off_angle
+    )
+    density = material(geometry.atmosphere).density if gas else 0.0
+    arrays = (
+        density * geometry.gap / 10, [gas.get(element, 0.0) for element in elements], doppler_groups(elements),
+        _response(instrument, excitation, axis), instrument.detector.pile_up, -instrument.zero / instrument.gain,
+    )  # fmt: skip
+    bench = Bench(excitation, *(jnp.asarray(array, jnp.float32) for array in arrays))
+    return Scanner(instrument, elements, axis, bench)
+
+
+def expected_counts(packed: Packed, scanner: Scanner, *, cells: int = 3, progress: Progress = silent) -> np.ndarray:
+    """Return the noiseless spectra float32 [stack, channel]: counts per photon of the beam and sr of the detector.
+
+    packed: from `pack(stacks, scanner.elements)`; cells: slices of a layer for secondary fluorescence, 3 for pictures
+    and training, 6 for measurements. Bright and dark stacks keep their ratio; scale them together to a dose.
+    """
+    number, chunk = len(packed.mass), CHUNK.get(jax.default_backend(), LARGE_CHUNK)
+    spectra = np.empty((number, len(scanner.axis)), np.float32)
+    for start in range(0, number, chunk):
+        rows = np.minimum(np.arange(start, start + chunk), number - 1)
+        photons = _emitted(packed.mass[rows], packed.shares[rows], scanner.bench, cells=cells)
+        spectra[start : start + chunk] = np.asarray(_counted(photons, scanner.bench))[: number - start]
+        progress("spectra", min(start + chunk, number), number)
+    return spectra
+
+
+def spectrum(
+    mass: Float[Array, " j"], shares: Float[Array, "j z"], bench: Bench, *, cells: int = 3
+) -> Float[Array, " channel"]:
+    """Return the noiseless spectrum of one stack, top layer first; differentiable; the caller vmaps and jits.
+
+    mass: [g/cm2]; shares: mass share of each element. Unit as in `expected_counts`.
+    """
+    return counted(emitted(mass, shares, bench, cells=cells), bench)
+
+
+def emitted(
+    mass: Float[Array, " j"], shares: Float[Array, "j z"], bench: Bench, *, cells: int = 3
+) -> Float[Array, " source"]:
+    """Return the photons per sr that leave a stack towards the detector: lines, then Rayleigh, then Compton entries."""
+    mass = jnp.concatenate([bench.gap_mass[None], mass])
+    shares = jnp.concatenate([bench.gap_shares[None], shares])
+    fluorescence = lines(mass, shares, bench.excitation, cells=cells) / (4 * jnp.pi)
+    scatter = scattered(mass, shares, bench.excitation, groups=bench.groups)
+    return jnp.concatenate([fluorescence, scatter.coherent, scatter.incoherent.ravel()])
+
+
+def counted(photons: Float[Array, " source"], bench: Bench) -> Float[Array, " channel"]:
+    """Return what the detector makes of these photons, pile-up included."""
+    return pile_up(photons @ bench.response, bench.pile_up, zero_channel=bench.zero_channel)
+
+
+@partial(jax.jit, static_argnames="cells")
+def _emitted(mass: Array, shares: Array, bench: Bench, *, cells: int) -> Array:
+    with jax.default_matmul_precision("highest"):
+        return jax.vmap(lambda m, s: emitted(m, s, bench, cells=cells))(mass, shares)
+
+
+@jax.jit
+def _counted(photons: Array, bench: Bench) -> Array:
+    with jax.default_matmul_precision("highest"):
+        return jax.vmap(lambda p: counted(p, bench))(photons)
+
+
+def _response(instrument: Instrument, excitation: Excitation, axis: np.ndarray) -> np.ndarray:
+    """Counts [source, channel] per photon of lines, Rayleigh and Compton scatter, and what these bring along."""
+    detector, geometry = instrument.detector, instrument.geometry
+    energy, low, width, beam, line_energy = (
+        np.asarray(getattr(excitation, name), np.float64) for name in ("energy", "low", "width", "beam", "line_energy")
+    )
+    counted = line_response(line_energy, axis, detector=detector) * _passed(geometry, line_energy)[:, None]
+    bins, peaks = np.flatnonzero((width > 0) & (beam > 0)), np.flatnonzero((width == 0) & (beam > 0))
+    coherent = np.zeros((len(energy), len(axis)), np.float32)
+    coherent[bins] = box_response(low[bins], low[bins] + width[bins], axis, detector=detector)
+    coherent[peaks] = line_response(energy[peaks], axis, detector=detector)
+    coherent *= _passed(geometry, energy)[:, None]
+    incoherent = _compton_response(instrument, low + width / 2, width, axis)
+    incoherent[beam == 0] = 0.0
+    scatter = np.concatenate([coherent, incoherent.reshape(-1, len(axis))])
+    scatter = instrument.scatter * _with_parasites(scatter, instrument, axis)
+    return _with_background(np.concatenate([counted, scatter]), instrument.background, axis)
+
+
+def _compton_response(instrument: Instrument, energy: np.ndarray, width: np.ndarray, axis: np.ndarray) -> np.ndarray:
+    """Counts per Compton-scattered photon float32 [e, d, channel], for beam entries of `energy` and `width` [e] keV."""
+    geometry = instrument.geometry
+    grid = np.arange(0.6, energy.max() + 1.0, GRID_STEP * instrument.detector.noise)
+    density = [
+        doppler_density(
+            energy, grid, group=group, angle=geometry.scattering_angle(), acceptance=geometry.acceptance, width=width,
+            twice=instrument.multiple,
+        ) * _passed(geometry, grid)
+        for group in DOPPLER_GROUPS
+    ]  # fmt: skip
+    shape = len(energy), len(DOPPLER_GROUPS), -1
+    stacked = np.stack(density, axis=1).reshape(-1, len(grid))
+    return profile_response(grid, stacked, axis, detector=instrument.detector).reshape(shape)
+
+
+def _with_parasites(rows: np.ndarray, instrument: Instrument, axis: np.ndarray) -> np.ndarray:
+    """Add the lines of collimator and housing, in proportion to the scattered counts."""
+    shape = np.zeros(len(axis))
+    for element, share in instrument.parasites:
+        found = lines_of(element, ("K", "L"), window=(0.9, instrument.tube.voltage))
+        hardest = [line for line in found if line.edge[0] == found[0].edge[0]] if found else []
+        weight = np.array([line.weight for line in hardest])
+        drawn = weight @ line_response(np.array([line.energy for line in hardest]), axis, detector=instrument.detector)
+        shape += share * drawn / max(drawn.sum(), 1e-12)
+    return rows + rows.sum(axis=-1, keepdims=True) * shape.astype(np.float32)
+
+
+def _with_background(rows: np.ndarray, share: float, axis: np.ndarray) -> np.ndarray:
+    """Give every source a smooth companion that falls off slowly with the energy."""
+    shape = np.asarray(smooth_background(jnp.asarray(axis, jnp.float32), decay=BACKGROUND_DECAY))
+    return rows + share * rows.sum(axis=-1, keepdims=True) * shape
+
+
+def _passed(geometry: Geometry, energy: np.ndarray) -> np.ndarray:
+    """Share of the photons [keV] that pass the gas between gap and detector."""
+    if geometry.atmosphere == "vacuum":
+        return np.ones(energy.shape)
+    gas = material(geometry.atmosphere)
+    return np.exp(
+        -gas.density * mass_attenuation(gas.mass_fractions(), np.clip(energy, 0.5, 60)) * geometry.path_out / 10
+    )
