@@ -13,6 +13,7 @@ VERBS = {
     "info": "Look at a scan file or workspace without changing anything.",
     "import": "Bring a scan into a workspace.",
     "calibrate": "Set the energy axis: automatically, from points, or check the one that the file gives.",
+    "instrument": "Fit an instrument preset to your own spectra of known samples.",
     "repair": "Mend a scan: serpentine rows, uneven live time, orientation, a part only.",
     "elements": "Map elements with uncertainty and detection limit.",
     "segment": "Cluster the spectra into soft membership maps and propose composite maps.",
