@@ -103,7 +103,7 @@ def excite(
         "coherent": [differential_coherent(z, fine.energy, angle) for z in elements],
         "incoherent": [differential_incoherent(z, fine.energy, angle) for z in elements],
         "compton_energy": softened,
-        "production": [fluorescence_production(z, shell, fine.energy) for z, shell in emission.shells],
+        "production": _production(emission.shells, fine.energy),
     }
     photons = np.add.reduceat(fine.photons, fine.start)
     found = {name: np.add.reduceat(fine.photons * table, fine.start, -1) / photons for name, table in tables.items()}
@@ -159,17 +159,23 @@ def emission_of(elements: tuple[str, ...], *, same_exciter: float = SAME_EXCITER
     hard_energy = np.array([line.energy for line in members])
     return Emission(
         shells=shells,
-        shell_element=np.array([elements.index(z) for z, _ in shells]),
+        shell_element=np.array([elements.index(z) for z, _ in shells], np.int32),
         line_energy=energy,
         line_rate=np.array([sum(line.rate for line in same) for same in merged]),
-        line_element=np.array([elements.index(same[0].element) for same in merged]),
-        line_shell=np.array([shells.index((same[0].element, same[0].edge)) for same in merged]),
+        line_element=np.array([elements.index(same[0].element) for same in merged], np.int32),
+        line_shell=np.array([shells.index((same[0].element, same[0].edge)) for same in merged], np.int32),
         attenuation_out=np.stack([mass_attenuation(z, energy) for z in elements]),
         exciter_energy=hard_energy @ weight,
         exciter_rate=rate,
         exciter_attenuation=np.stack([mass_attenuation(z, hard_energy) for z in elements]) @ weight,
-        exciter_production=np.stack([fluorescence_production(*shell, hard_energy) for shell in shells]).dot(weight).T,
+        exciter_production=weight.T @ _production(shells, hard_energy).T,
     )
+
+
+def _production(shells: tuple[tuple[str, str], ...], energy: np.ndarray) -> np.ndarray:
+    """Photons of each sub-shell per photon of `energy` and mass of its element [g, energy], cm2/g."""
+    found = [fluorescence_production(element, shell, energy) for element, shell in shells]
+    return np.array(found).reshape(len(shells), len(energy))
 
 
 def _merge(lines: list[Line], owner: tuple[str, str], alike: Callable[[float, float], bool]) -> list[list[Line]]:

@@ -61,10 +61,10 @@ def lines(
     Arguments as in `primary`; cells: cells a layer, 3 for training data, 6 and more for measurements. The primary
     photons of a cell are exact in number and fall off exponentially between its faces; secondary ones are flat in it.
     """
-    slices = _slice(mass, shares, excitation, cells)
+    faces = _faces(mass, shares, excitation, cells)
+    slices = _slice(mass, shares, excitation, faces)
     inside = slices.shell_share * slices.mass[:, None] * slices.source
     excited = slices.shell_share * (_fluence(slices, shares, excitation, cells) @ excitation.exciter_production)
-    faces = _faces(mass, shares, excitation, cells)
     path = mass[:, None] * (shares @ excitation.attenuation_out) / excitation.sin_out
     depth, step = _depths(path, faces)
     shell = excitation.line_shell
@@ -110,13 +110,15 @@ def _depths(
     step = path[:, None] * jnp.diff(faces)[:, :, None]
     depth = _above(path)[:, None] + path[:, None] * faces[:, :-1, None]
     last = (depth[-1, -1] + step[-1, -1])[None]
-    columns = path.shape[-1]
-    return jnp.concatenate([depth.reshape(-1, columns), last]), step.reshape(-1, columns)
+    layers, columns = path.shape
+    flat = layers * (faces.shape[1] - 1), columns
+    return jnp.concatenate([depth.reshape(flat), last]), step.reshape(flat)
 
 
-def _slice(mass: Float[Array, " j"], shares: Float[Array, "j z"], excitation: Excitation, cells: int) -> Slices:
+def _slice(
+    mass: Float[Array, " j"], shares: Float[Array, "j z"], excitation: Excitation, faces: Float[Array, "j face"]
+) -> Slices:
     """Cut the stack into cells and let the beam in."""
-    faces = _faces(mass, shares, excitation, cells)
     path = mass[:, None] * (shares @ excitation.attenuation_in) / excitation.sin_in
     depth, step = _depths(path, faces)
     reached = excitation.beam / excitation.sin_in * jnp.exp(-depth)
@@ -124,7 +126,7 @@ def _slice(mass: Float[Array, " j"], shares: Float[Array, "j z"], excitation: Ex
     face, source = produced[: len(depth)], produced[len(depth) :]
     face = jnp.log(jnp.maximum(face, LEAST))
     slice_mass = (mass[:, None] * jnp.diff(faces)).reshape(-1)
-    shell_share = jnp.repeat(shares[:, excitation.shell_element], cells, axis=0)
+    shell_share = jnp.repeat(shares[:, excitation.shell_element], faces.shape[1] - 1, axis=0)
     return Slices(slice_mass, shell_share, source, jnp.maximum(face[:-1] - face[1:], 0.0))
 
 
@@ -140,21 +142,29 @@ def _fluence(slices: Slices, shares: Float[Array, "j z"], excitation: Excitation
     attenuation = jnp.where(attenuation > 0, attenuation, 1.0)
     step = slices.mass[:, None] * attenuation
     source = (slices.shell_share * slices.source) @ excitation.exciter_rate / attenuation
-    thin, full = _e3(step)
-    absorbed = 2 * thin * source
-    gap = jnp.zeros_like(step[1:])
-    before = (jnp.zeros_like(gap), jnp.full_like(gap, 0.5))  # E3 across the gap
-    one = (thin, full)  # across the gap and one of the two cells
-    for offset in range(1, len(step)):
-        near, far = source[:-offset], source[offset:]
-        span = gap + step[:-offset] + step[offset:]
-        both = _e3(span)
-        thin, full = (b - o[:-1] - o[1:] + e for b, o, e in zip(before, one, both, strict=True))
-        share = jnp.maximum(jnp.where(span < 1, thin, full), 0.0)
-        absorbed = absorbed.at[:-offset].add(share * far).at[offset:].add(share * near)
-        gap = gap[:-1] + step[offset:-1]
-        before, one = tuple(o[1:-1] for o in one), both
-    return absorbed / (2 * attenuation)
+    return _exchange(step, source) / (2 * attenuation)
+
+
+def _exchange(step: Float[Array, "c x"], source: Float[Array, "c x"]) -> Float[Array, "c x"]:
+    """Sum of D of `_fluence` times `source` over the emitting cells, for cells of optical depth `step`.
+
+    Pairs of faces and of cells are taken by how many cells lie between; E3 is evaluated once for each pair of faces.
+    """
+    number, rows = len(step), [step]
+    for offset in range(1, number):
+        rows.append(rows[-1][:-1] + step[offset:])
+    ends = np.cumsum([len(row) for row in rows])[:-1]
+    thin, full = (
+        [jnp.full_like(step[:1], zero).repeat(number + 1, axis=0), *jnp.split(e3, ends)]
+        for zero, e3 in zip((0.0, 0.5), _e3(jnp.concatenate(rows)), strict=True)
+    )
+    absorbed = 2 * thin[1] * source
+    for k in range(1, number):
+        d_thin, d_full = (e[k - 1][1:-1] - e[k][:-1] - e[k][1:] + e[k + 1] for e in (thin, full))
+        share = jnp.maximum(jnp.where(rows[k] < 1, d_thin, d_full), 0.0)
+        upward = jnp.pad(share * source[k:], ((0, k), (0, 0)))
+        absorbed = absorbed + upward + jnp.pad(share * source[:-k], ((k, 0), (0, 0)))
+    return absorbed
 
 
 def _e3(x: Float[Array, "*n"]) -> tuple[Float[Array, "*n"], Float[Array, "*n"]]:
