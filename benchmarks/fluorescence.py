@@ -30,7 +30,7 @@ PAINTS = (
     {"H": 0.03, "C": 0.27, "O": 0.42, "Ca": 0.28},
     {"H": 0.06, "C": 0.45, "O": 0.49},
 )
-CHUNK = 16  # stacks at once: what a cache holds
+CHUNK = 32  # stacks at once: more fall out of the cache of a CPU (512: a third of the speed)
 ANGLES = 90.0, 45.0
 
 FISX = """
