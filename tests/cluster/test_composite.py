@@ -135,7 +135,7 @@ def test_proposals_are_few_different_and_repeatable(rng: np.random.Generator) ->
 
 @pytest.mark.parametrize("hidden", [True, False])
 def test_painted_panel(hidden: bool) -> None:
-    """With memberships as coarse as one cluster: the parts within passages find the robe, the hair and the face."""
+    """With memberships as coarse as one cluster: the parts within passages find the robe and the face."""
     cube, truth = phantom(counts=5000, hidden=hidden, rng=np.random.default_rng(7))
     middle = {"Ca-Ka": 3.69, "Mn-Ka": 5.895, "Fe-Ka": 6.4, "Co-Ka": 6.925, "Cu-Ka": 8.04, "Hg-La": 9.98, "Pb-Lb": 12.61}
     windows = {name: (energy - 0.09, energy + 0.09) for name, energy in middle.items()}
@@ -145,14 +145,12 @@ def test_painted_panel(hidden: bool) -> None:
     if not hidden:
         assert not announced
         return
-    names = truth.hidden.attrs["names"]
-    for images, name, least in (
-        (announced, "robe", 0.9),
-        (announced, "hair", 0.75),
-        ([one.image for one in found], "flesh", 0.5),
-    ):
-        mask = (truth.hidden.values == names.index(name)).ravel()
-        assert max(np.corrcoef(image.ravel(), mask)[0, 1] for image in images) > least, name
+    best = {
+        name: max(np.corrcoef(image.ravel(), truth.hidden.values.ravel() == k)[0, 1] for image in images)
+        for k, name, images in ((1, "flesh", [one.image for one in found]), (2, "robe", announced))
+    }
+    assert best["robe"] > 0.9
+    assert best["flesh"] > 0.7
 
 
 def test_signals_are_plain_sums(rng: np.random.Generator) -> None:

@@ -115,7 +115,7 @@ def _details(plan: Plan, v: np.ndarray, x: np.ndarray, *, rng: np.random.Generat
     for _ in range(34):
         y, at = middle[0] + rng.normal(0, 0.030), middle[1] + rng.normal(0, 0.055)
         put(plan, np.hypot(v - y, x - at) < rng.uniform(0.004, 0.008), FLOWERS, light=rng.uniform(0.1, 0.9), angle=0.0)
-    y, at = rng.uniform(0.13, 0.19), rng.uniform(0.40, 0.50)
+    y, at = rng.uniform(0.13, 0.19), rng.uniform(0.70, 0.75)
     loss = np.hypot((v - y) / 0.032, (x - at) / 0.045) + 0.10 * noise(v * 30, x * 30, rng=rng)
     light = float(np.median(plan.light[loss < 1]))
     put(plan, loss < 1, RETOUCH, light=light, angle=0.6)

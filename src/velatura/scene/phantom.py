@@ -13,6 +13,7 @@ from velatura.physics.instrument import Instrument
 from velatura.physics.material import Paint
 from velatura.physics.stack import Stack, elements_of, pack
 from velatura.scene.composition import RETOUCH, VISIBLE
+from velatura.scene.layerings import lagrange
 from velatura.scene.panel import COVER_RANGE, FIGURE_RANGE, TONING, VARNISH, Panel, looks, paint_panel, thinned
 from velatura.scene.portrait import HIDDEN, NONE
 from velatura.scene.recipes import COVERS, FIGURE, TONE
@@ -21,8 +22,9 @@ INSTRUMENT = Instrument("simulated panel", channels=1024)
 CANVAS = Paint("canvas", {"linen_canvas": 1.0}, loading=0.95), 500.0  # um
 GROUND = Paint("ground", {"lead_white": 0.15, "chalk": 0.85}, loading=0.5), 100.0  # um
 DAMMAR = Paint("varnish", {"dammar": 1.0}, loading=1.0)
-COVERS_AT = (COVER_RANGE[0], 17.0, 25.0, COVER_RANGE[1])  # um, thicknesses that are computed; polynomials between
-TINTS_AT = (0.0, 0.5, 1.0)  # shares of the light paint, likewise
+COVERS_AT = np.array([COVER_RANGE[0], 20.0, COVER_RANGE[1]])  # um, computed; polynomials between
+FIGURES_AT = np.array([FIGURE_RANGE[0], 29.0, FIGURE_RANGE[1]])  # um, likewise
+TINTS_AT = np.array([0.0, 0.5, 1.0])  # shares of the light paint, likewise
 BEAM = 0.42  # pixels, standard deviation of the beam: as wide (FWHM) as the step
 OVERSAMPLING = 2  # points painted each way for a pixel
 
@@ -48,7 +50,7 @@ def phantom(
     """
     fine = paint_panel((OVERSAMPLING * shape[0], OVERSAMPLING * shape[1]), hidden=hidden, rng=rng)
     panel = thinned(fine, OVERSAMPLING)
-    expected = gaussian_filter(_expected(panel), (BEAM, BEAM, 0))
+    expected = gaussian_filter(expected_panel(panel), (BEAM, BEAM, 0))
     expected *= counts / expected.sum(axis=-1, dtype=np.float64).mean()
     geometry, tube = INSTRUMENT.geometry, INSTRUMENT.tube
     cube = make_cube(
@@ -60,9 +62,9 @@ def phantom(
     return Phantom(cube, _truth(panel, rgb=rgb, hidden_rgb=hidden_rgb))
 
 
-def _expected(panel: Panel) -> np.ndarray:
+def expected_panel(panel: Panel) -> np.ndarray:
     """Expected relative counts float32 [y, x, channel]: each pair of passages over its knots, then between them."""
-    spectra = _knot_spectra()
+    spectra = knot_spectra()
     expected = np.empty((*panel.visible.labels.shape, INSTRUMENT.channels), np.float32)
     for pair, knots in spectra.items():
         here = (panel.visible.labels == pair[0]) & (panel.figure.labels == pair[1])
@@ -72,7 +74,7 @@ def _expected(panel: Panel) -> np.ndarray:
             lagrange(TINTS_AT, panel.visible.light[here]),
             lagrange(COVERS_AT, panel.cover_thickness[here]),
             lagrange(TINTS_AT, panel.figure.light[here]),
-            lagrange(FIGURE_RANGE, panel.figure_thickness[here]),
+            lagrange(FIGURES_AT, panel.figure_thickness[here]),
         ][: 2 if pair[1] == NONE else 4]
         joint = weights[0]
         for weight in weights[1:]:
@@ -81,17 +83,8 @@ def _expected(panel: Panel) -> np.ndarray:
     return expected
 
 
-def lagrange(knots: tuple[float, ...], at: np.ndarray) -> np.ndarray:
-    """Weights float64 [n, knot] of the polynomial through values at `knots`, for points `at` [n]."""
-    weights = np.ones((len(at), len(knots)))
-    for k, m in product(range(len(knots)), repeat=2):
-        if k != m:
-            weights[:, k] *= (at - knots[m]) / (knots[k] - knots[m])
-    return weights
-
-
 @cache
-def _knot_spectra() -> dict[tuple[int, int], np.ndarray]:
+def knot_spectra() -> dict[tuple[int, int], np.ndarray]:
     """Relative counts float32 [knot, channel] for each pair (visible, hidden); knots as `lagrange` weighs them.
 
     The same for every panel: computed once, with secondary fluorescence.
@@ -112,16 +105,20 @@ def _knot_spectra() -> dict[tuple[int, int], np.ndarray]:
 
 def _knot_stacks(name: str, under: str) -> list[Stack]:
     """Stacks of one pair of passages for all knots: tint and thickness of the cover, then of the figure."""
-    bare = Stack().paint(CANVAS[0], thickness=CANVAS[1]).paint(GROUND[0], thickness=GROUND[1])
-    figures = [bare]
+    covers, figures = product(TINTS_AT, COVERS_AT), product(TINTS_AT, FIGURES_AT)
+    below = [(0.0, 0.0)] if under == "none" else list(figures)
+    return [stack_at(name, under, cover=cover, figure=figure) for cover, figure in product(covers, below)]
+
+
+def stack_at(name: str, under: str, *, cover: tuple[float, float], figure: tuple[float, float]) -> Stack:
+    """Return the layers at a point, from its passages' names and their (share of light paint, thickness [um])."""
+    stack = Stack().paint(CANVAS[0], thickness=CANVAS[1]).paint(GROUND[0], thickness=GROUND[1])
     if under != "none":
-        paints = product((FIGURE[under].paint(under, light=tint) for tint in TINTS_AT), FIGURE_RANGE)
-        figures = [bare.paint(paint, thickness=thickness) for paint, thickness in paints]
+        stack = stack.paint(FIGURE[under].paint(under, light=figure[0]), thickness=figure[1])
     if name != "retouch":  # which lies on the ground: the loss took figure and toning with it
-        figures = [stack.paint(TONE.paint("toning", light=0.0), thickness=TONING) for stack in figures]
-    paints = product((COVERS[name].paint(name, light=tint) for tint in TINTS_AT), COVERS_AT)
-    covered = [stack.paint(paint, thickness=thickness) for (paint, thickness), stack in product(paints, figures)]
-    return [stack.paint(DAMMAR, thickness=VARNISH) for stack in covered]
+        stack = stack.paint(TONE.paint("toning", light=0.0), thickness=TONING)
+    stack = stack.paint(COVERS[name].paint(name, light=cover[0]), thickness=cover[1])
+    return stack.paint(DAMMAR, thickness=VARNISH)
 
 
 def _truth(panel: Panel, *, rgb: np.ndarray, hidden_rgb: np.ndarray) -> xr.Dataset:

@@ -12,14 +12,15 @@ BRUSHES = {
     COLLAR: Brush(0.016, 0.008, wander=0.3, vary=0.08),
     HAIR: Brush(0.045, 0.0065, wander=0.10, vary=0.10),
 }
+SIZE = 1.28  # of the figure: lengths below are fractions of the height for 1
 LIGHT = np.array([-0.52, -0.46, 0.72])  # from the left, above and before the sitter: x, y (down), z
 
 
 def bust(shape: tuple[int, int], *, rng: np.random.Generator) -> Brushwork:
     """Paint the figure, head and shoulders; labels into HIDDEN. Its place differs from seed to seed."""
     v, u = grid(shape)
-    x = (u - 0.5 - rng.uniform(-0.05, 0.05)) * shape[1] / shape[0]
-    y = v - 0.40 - rng.uniform(-0.03, 0.03)
+    x = (u - 0.5 - rng.uniform(-0.05, 0.05)) * shape[1] / shape[0] / SIZE
+    y = (v - 0.39 - rng.uniform(-0.02, 0.02)) / SIZE
     plan = Plan(np.zeros(shape, np.int8), np.zeros(shape), np.zeros(shape))
     _robe(plan, x, y, rng=rng)
     _hair(plan, x, y, rng=rng)
@@ -111,7 +112,7 @@ def _features(work: Brushwork, x: np.ndarray, y: np.ndarray) -> Brushwork:
     """Eyes, brows, nostrils and mouth: thin touches over the finished flesh, in its own dark paint and the hair's."""
     a, b = x / 0.108, (y + 0.005) / 0.158
     c, labels, light, relief = -0.13, *(part.copy() for part in work)
-    pixel = 0.5 / 0.158 / len(y)  # half a pixel, in the face's units: no touch is thinner
+    pixel = 0.5 / 0.158 / SIZE / len(y)  # half a pixel, in the face's units: no touch is thinner
 
     def touch(where: np.ndarray, label: int, value: float) -> None:
         labels[where], light[where], relief[where] = label, value, 0.85

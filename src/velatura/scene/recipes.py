@@ -38,12 +38,12 @@ class Recipe:
 
 COVERS = {
     "sky": Recipe(
-        {"cobalt_blue": 0.24, "ultramarine": 0.20, "zinc_white": 0.51, "madder_lake": 0.05},
-        {"zinc_white": 0.975, "naples_yellow": 0.025},
+        {"cobalt_blue": 0.24, "ultramarine": 0.20, "zinc_white": 0.36, "chalk": 0.15, "madder_lake": 0.05},
+        {"zinc_white": 0.675, "chalk": 0.30, "naples_yellow": 0.025},
     ),
     "hills": Recipe(
-        {"ultramarine": 0.38, "viridian": 0.08, "zinc_white": 0.44, "madder_lake": 0.10},
-        {"zinc_white": 0.84, "ultramarine": 0.10, "viridian": 0.02, "madder_lake": 0.04},
+        {"ultramarine": 0.38, "viridian": 0.08, "zinc_white": 0.30, "chalk": 0.14, "madder_lake": 0.10},
+        {"zinc_white": 0.60, "chalk": 0.24, "ultramarine": 0.10, "viridian": 0.02, "madder_lake": 0.04},
     ),
     "foliage": Recipe(
         {"viridian": 0.42, "yellow_ochre": 0.30, "bone_black": 0.28},
@@ -51,15 +51,15 @@ COVERS = {
     ),
     "meadow": Recipe(
         {"raw_sienna": 0.50, "viridian": 0.28, "bone_black": 0.22},
-        {"yellow_ochre": 0.60, "zinc_white": 0.33, "chrome_yellow": 0.04, "viridian": 0.03},
+        {"yellow_ochre": 0.60, "zinc_white": 0.23, "chalk": 0.10, "chrome_yellow": 0.04, "viridian": 0.03},
     ),
     "earth": Recipe(
         {"burnt_sienna": 0.60, "bone_black": 0.40},
-        {"zinc_white": 0.72, "yellow_ochre": 0.23, "red_ochre": 0.05},
+        {"zinc_white": 0.52, "chalk": 0.20, "yellow_ochre": 0.23, "red_ochre": 0.05},
     ),
     "water": Recipe(
         {"cobalt_blue": 0.40, "viridian": 0.10, "bone_black": 0.25, "zinc_white": 0.25},
-        {"zinc_white": 0.95, "naples_yellow": 0.03, "cobalt_blue": 0.02},
+        {"zinc_white": 0.65, "chalk": 0.30, "naples_yellow": 0.03, "cobalt_blue": 0.02},
     ),
     "sun": Recipe({"chrome_yellow": 0.55, "zinc_white": 0.45}, {"zinc_white": 0.90, "chrome_yellow": 0.10}),
     "retouch": Recipe(
@@ -82,5 +82,5 @@ FIGURE = {
         {"lead_tin_yellow_i": 0.65, "yellow_ochre": 0.35}, {"lead_tin_yellow_i": 0.85, "lead_white": 0.15}
     ),
 }
-TONE = Recipe({"bone_black": 0.20, "chalk": 0.40, "zinc_white": 0.40}, {"zinc_white": 1.0})
+TONE = Recipe({"bone_black": 0.20, "chalk": 0.60, "zinc_white": 0.20}, {"zinc_white": 1.0})
 """The thin grey, all dark, that the later painter laid over the bust before starting anew."""

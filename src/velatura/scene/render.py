@@ -22,7 +22,7 @@ from velatura.base.errors import InputError, did_you_mean
 OIL = 1.48  # refractive index of an aged oil film, between 1.48 and 1.52 (Gettens and Stout 1942)
 OUTSIDE, INSIDE = 0.04, 0.60  # turned back at the surface: light from air at 1.5, and diffuse light from within
 SCATTERING = 5.2  # 1/um for squared contrast 1 and pure fine pigment: rutile, 20 % by volume: 0.2/um (assumed)
-GRAIN = {"fine": 1.0, "medium": 0.45, "coarse": 0.25}  # share of the scattering of a fine pigment (assumed)
+GRAIN = {"fine": 1.0, "medium": 0.45, "coarse": 0.18}  # share of the scattering of a fine pigment (assumed)
 STAINING = 0.15  # 1/um, scattering of pure staining pigments: Prussian blue then absorbs 6/um of red light (assumed)
 METAL = 40.0  # 1/um: leaf hides wherever it lies
 DISPERSION = 0.2  # added in quadrature to the contrast of coloured pigments: absorption bends the index (assumed)
