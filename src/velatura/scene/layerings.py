@@ -92,15 +92,13 @@ def layerings(painting: Painting, *, most: int) -> list[Layering]:
 
     Where the product of the knots would pass the number of pixels, each pixel stands for itself.
     """
-    labels = np.stack([sheet.labels.ravel() for sheet in painting.sheets]) if painting.sheets else None
-    pixels = painting.shape[0] * painting.shape[1]
-    if labels is None:
-        return [Layering((), (), np.arange(pixels), ())]
-    found, inverse = np.unique(labels, axis=1, return_inverse=True)
-    order = np.argsort(inverse.ravel(), kind="stable")
-    ends = np.cumsum(np.bincount(inverse.ravel(), minlength=found.shape[1]))
-    parts = np.split(order, ends[:-1])
-    return [_layering(painting, column, np.sort(part), most) for column, part in zip(found.T, parts, strict=True)]
+    codes = np.zeros(painting.shape[0] * painting.shape[1], np.int64)
+    for sheet in painting.sheets:
+        codes = codes * (len(sheet.paints) + 1) + (sheet.labels.ravel().astype(np.int64) - NOTHING)
+    _, first, inverse = np.unique(codes, return_index=True, return_inverse=True)
+    parts = np.split(np.argsort(inverse, kind="stable"), np.cumsum(np.bincount(inverse))[:-1])
+    columns = np.array([sheet.labels.ravel()[first] for sheet in painting.sheets]).reshape(-1, len(first)).T
+    return [_layering(painting, column, part, most) for column, part in zip(columns, parts, strict=True)]
 
 
 def _layering(painting: Painting, column: np.ndarray, pixels: np.ndarray, most: int) -> Layering:

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import xarray as xr
 from scipy.ndimage import gaussian_filter1d
+from threadpoolctl import threadpool_limits
 
 from velatura.base.cube import lazy_counts, make_cube
 from velatura.base.errors import InputError
@@ -58,13 +59,15 @@ def scan_painting(
         raise InputError(f"counts must be above 0 and the beam 0 mm or more; found {counts:g} and {beam:g}")
     instrument = instrument if channels is None else instrument.rebinned(channels)
     simulate = simulate or simulator(painting, instrument, cells=cells, progress=progress)
-    expected = _expected(painting, simulate, counts=counts, sigma=beam / painting.pitch / FWHM)
+    with threadpool_limits(1):
+        expected = _expected(painting, simulate, counts=counts, sigma=beam / painting.pitch / FWHM)
     source = DrawnCounts(expected, _width(expected), int(rng.integers(2**63)))
     rows = max(1, CHUNK // (source.shape[1] * source.shape[2]))
     cube = make_cube(lazy_counts(source, rows=rows), **_acquisition(painting, instrument))
     truth = inventory(painting)
     if detectability:
-        truth = truth.merge(detectability_maps(painting, simulate, counts=counts))
+        with threadpool_limits(1):
+            truth = truth.merge(detectability_maps(painting, simulate, counts=counts))
     facts = {"instrument": instrument.name, "counts": float(counts), "beam": float(beam)}
     return Simulated(cube, truth.assign_attrs(facts))
 
@@ -154,9 +157,11 @@ class DrawnCounts:
         chosen = np.arange(self.shape[0])[first]
         rows = [int(row) for row in np.atleast_1d(chosen)]
         drawn = np.empty((len(rows), *self.shape[1:]), self.dtype)
-        for place, (row, expected) in enumerate(self.expected.rows(rows).items()):
+        with threadpool_limits(1):  # many small products: threads would wait for each other, and change the last bits
+            expected = self.expected.rows(rows)
+        for place, (row, counts) in enumerate(expected.items()):
             rng = np.random.Generator(np.random.SFC64(np.random.SeedSequence([self.seed, row])))
-            drawn[place] = rng.poisson(expected)
+            drawn[place] = rng.poisson(counts)
         return drawn[(0 if chosen.ndim == 0 else slice(None), *others)]
 
 
