@@ -117,5 +117,5 @@ def _details(plan: Plan, v: np.ndarray, x: np.ndarray, *, rng: np.random.Generat
         put(plan, np.hypot(v - y, x - at) < rng.uniform(0.004, 0.008), FLOWERS, light=rng.uniform(0.1, 0.9), angle=0.0)
     y, at = rng.uniform(0.13, 0.19), rng.uniform(0.70, 0.75)
     loss = np.hypot((v - y) / 0.032, (x - at) / 0.045) + 0.10 * noise(v * 30, x * 30, rng=rng)
-    light = float(np.median(plan.light[loss < 1]))
+    light = min(float(np.median(plan.light[loss < 1])), 0.55)
     put(plan, loss < 1, RETOUCH, light=light, angle=0.6)

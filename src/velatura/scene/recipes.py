@@ -82,5 +82,5 @@ FIGURE = {
         {"lead_tin_yellow_i": 0.65, "yellow_ochre": 0.35}, {"lead_tin_yellow_i": 0.85, "lead_white": 0.15}
     ),
 }
-TONE = Recipe({"bone_black": 0.20, "chalk": 0.60, "zinc_white": 0.20}, {"zinc_white": 1.0})
+TONE = Recipe({"bone_black": 0.18, "carbon_black": 0.02, "chalk": 0.50, "zinc_white": 0.30}, {"zinc_white": 1.0})
 """The thin grey, all dark, that the later painter laid over the bust before starting anew."""

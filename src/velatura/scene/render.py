@@ -6,7 +6,7 @@ The surface turns light back, from outside and much more from inside (Saunderson
 A pigment's S comes from its refractive index in oil and its grain, its K/S from the colour of its thick paint-out.
 Three bands (linear red, green, blue) cannot know spectra: mixtures are right in kind, not for colour matching.
 Checked against the measured K and S of eight acrylic paints (380 to 750 nm, in the data of Unicolour): the median
-colour difference CIEDE2000 is 12 for masstones, whose colours were judged by eye, and 8 for tints with white.
+colour difference CIEDE2000 is 12 for masstones, whose colours were judged by eye, and 7 for tints with white.
 """
 
 import csv
