@@ -15,7 +15,7 @@ def rows():
         yield from csv.DictReader(text.splitlines())
 
 
-@pytest.mark.parametrize("row", rows(), ids=lambda row: row["id"])
+@pytest.mark.parametrize("row", list(rows()), ids=lambda row: row["id"])
 def test_components_give_the_mass_fractions_of_the_table(row: dict) -> None:
     found = material(row["id"]).mass_fractions()
     expected = {element: float(share) for element, share in (e.split(":") for e in row["mass_fractions"].split(";"))}

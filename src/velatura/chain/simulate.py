@@ -26,8 +26,8 @@ class Picture:
     """layers: physics of paint on canvas; ganx: counts drawn from mixed library spectra, as published."""
     palette: str = "recolouring12"
     """recolouring12, all, pigments with commas between, or (ganx) a palette file or folder of measured spectra."""
-    colours: int = 24
-    """Colours that the picture is reduced to; ganx tries a few numbers around it; 0 keeps all."""
+    colours: int | None = None
+    """Colours that the picture is reduced to, by default 24 (ganx: 10); some numbers near it are tried; 0 keeps all."""
     size: int = 400
     """Longest side [pixels]; larger pictures are reduced."""
     pitch: float = 0.5
@@ -44,7 +44,7 @@ def simulate_scene(
     found = read_scene(scene)
     scan = scan_painting(
         found.painting, instrument or found.instrument, counts=found.counts if counts is None else counts,
-        rng=np.random.default_rng(found.seed if seed is None else seed), progress=progress,
+        rng=np.random.default_rng(found.seed if seed is None else seed), beam=found.beam, progress=progress,
     )  # fmt: skip
     return _written(output, scan, f"simulated from {Path(scene).name}", progress)
 
@@ -67,10 +67,10 @@ def simulate_picture(
             palette = resample(read_library(options.palette))
         else:
             palette = library_of(named_palette(options.palette), instrument)
-        ganx = GanxOptions(colours=options.colours, threshold=options.threshold, counts=int(counts))
+        ganx = GanxOptions(colours=_colours(options), threshold=options.threshold, counts=int(counts))
         return _written(output, ganx_cube(rgb, palette, ganx, rng=rng, progress=progress), source, progress)
-    keep = options.colours == 0
-    colours = every_colour(rgb) if keep else choose_colours(rgb, start=options.colours, rng=rng)
+    number = _colours(options)
+    colours = choose_colours(rgb, start=number, rng=rng) if number else every_colour(rgb)
     painting = paint_image(colours, named_palette(options.palette), pitch=options.pitch, rng=rng)
     scan = scan_painting(painting, instrument, counts=counts, rng=rng, progress=progress)
     return _written(output, scan, source, progress)
@@ -89,6 +89,11 @@ def read_picture(image: Path, size: int) -> np.ndarray:
         raise InputError(f"{image} cannot be read as a picture: {error}. Give a JPEG, PNG or TIFF file") from error
     picture.thumbnail((size, size), Image.Resampling.LANCZOS)
     return np.asarray(picture)
+
+
+def _colours(options: Picture) -> int:
+    usual = {"layers": 24, "ganx": 10}[options.method]
+    return usual if options.colours is None else options.colours
 
 
 def _written(output: Path, scan: Simulated | GanxScan, source: str, progress: Progress) -> Workspace:

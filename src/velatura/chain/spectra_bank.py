@@ -29,7 +29,7 @@ def write_bank(path: Path, bank: Bank, *, progress: Progress = silent) -> Path:
     if path.exists():
         raise InputError(f"{path} exists already. Choose another name, or remove it")
     aside = path.with_name(f".{path.name}.part")
-    plan = {**plain(asdict(bank) | {"stacks": _stacks(bank)}), "batch": BATCH}
+    plan = _plan(bank)
     done = _done(aside, plan)
     if done == 0:
         remove(aside)
@@ -58,9 +58,12 @@ def read_bank(path: Path) -> xr.Dataset:
     return xr.open_zarr(folder, consolidated=False)
 
 
-def _stacks(bank: Bank) -> dict[str, Any]:
-    options = {name: value for name, value in vars(bank.stacks).items() if name != "table"}
-    return {**options, "components": {name: bank.stacks.table[name].components for name in pigments_of(bank.stacks)}}
+def _plan(bank: Bank) -> dict[str, Any]:
+    """All that the spectra depend on, as JSON gives it back."""
+    stacks = {name: value for name, value in vars(bank.stacks).items() if name != "table"}
+    stacks["components"] = {name: bank.stacks.table[name].components for name in pigments_of(bank.stacks)}
+    head = None if bank.instrument is None else asdict(bank.instrument)
+    return json.loads(json.dumps(plain({**vars(bank), "instrument": head, "stacks": stacks, "batch": BATCH})))
 
 
 def _done(aside: Path, plan: dict[str, Any]) -> int:
@@ -69,7 +72,7 @@ def _done(aside: Path, plan: dict[str, Any]) -> int:
         found = json.loads((aside / PLAN).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return 0
-    return found["done"] if found.get("plan") == json.loads(json.dumps(plan)) else 0
+    return found["done"] if found.get("plan") == plan else 0
 
 
 def _create(folder: Path, bank: Bank) -> None:

@@ -35,8 +35,18 @@ class Slices(NamedTuple):
 def primary(mass: Float[Array, " j"], shares: Float[Array, "j z"], excitation: Excitation) -> Float[Array, " l"]:
     """Return the photons of each line that the beam itself excites and that leave the stack: the closed form.
 
+    Arguments as in `primary_by_layer`, of which this is the sum.
+    """
+    return jnp.sum(primary_by_layer(mass, shares, excitation), axis=0)
+
+
+def primary_by_layer(
+    mass: Float[Array, " j"], shares: Float[Array, "j z"], excitation: Excitation
+) -> Float[Array, "j l"]:
+    """Return the primary photons of each line that come from each layer and leave the stack.
+
     mass: mass thickness of each layer [g/cm2], 0 for an unused one; shares: mass share of each element.
-    I_l = R_l sum_j w_j m_j / sin(in) exp(-out above) sum_e beam_e S_eg exp(-in above) (1 - exp(-x)) / x with
+    I_jl = R_l w_j m_j / sin(in) exp(-out above) sum_e beam_e S_eg exp(-in above) (1 - exp(-x)) / x with
     x = m_j (mu_j(e) / sin(in) + mu_j(l) / sin(out)). Source: Sherman, Spectrochim. Acta 7 (1955) 283; for layers
     de Boer, X-Ray Spectrom. 19 (1990) 145.
     """
@@ -50,7 +60,7 @@ def primary(mass: Float[Array, " j"], shares: Float[Array, "j z"], excitation: E
         for beam, x, y in zip(reached, inward, outward, strict=True)
     ]
     amount = mass[:, None] * shares[:, excitation.line_element] / excitation.sin_in
-    return excitation.line_rate * jnp.sum(amount * escaped * jnp.stack(emitted), axis=0)
+    return excitation.line_rate * amount * escaped * jnp.stack(emitted)
 
 
 def lines(

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 SIZE = (900.0, 390.0)  # points
 SEEN, SURE = 9.0, 25.0  # delta chi2: three and five standard deviations
 LEAST, MOST = 1.0, 1e5  # delta chi2 that are drawn
+NAMED = 1.4  # delta chi2 at which a curve has its name
 APART = 0.045  # of the axis: closest labels at the ends of curves
 
 
@@ -38,19 +39,20 @@ def _doses(axes: "Axes", table: xr.Dataset) -> None:
     from matplotlib.ticker import FuncFormatter
 
     thickness = table.thickness.values
-    shades = np.linspace(0.75, 0.0, table.sizes["counts"])
-    for dose, row, shade in zip(table.counts.values, table.delta_chi2.values, shades, strict=True):
+    decades = [k for k, dose in enumerate(table.counts.values) if np.isclose(np.log10(dose) % 1, 0)]
+    for k, shade in zip(decades, np.linspace(0.75, 0.0, len(decades)), strict=True):
+        row = table.delta_chi2.values[k]
         axes.plot(thickness, row, color=(shade, shade * 0.8 + 0.1, 0.35 + shade * 0.4), linewidth=1.6)
-        seen = np.flatnonzero((row >= LEAST) & (row <= MOST))
-        if len(seen):
-            at = seen[-1]
-            axes.annotate(
-                count_label(dose), (thickness[at], row[at]), (4, 2), textcoords="offset points", fontsize=8,
-                color=SMALL_PRINT, annotation_clip=False,
-            )  # fmt: skip
-    for level, words in ((SEEN, "three standard deviations"), (SURE, "five")):
+        logs = np.log(np.maximum(row, 1e-9))
+        at = float(np.interp(-np.log(NAMED), -logs, thickness))
+        height = max(NAMED, float(row[-1]))
+        axes.annotate(
+            count_label(table.counts.values[k]), (at, height), (4, 0), textcoords="offset points", fontsize=8,
+            color=SMALL_PRINT,
+        )  # fmt: skip
+    for level, words in ((SEEN, "3 standard deviations"), (SURE, "5")):
         axes.axhline(level, color=SOFT, linewidth=0.7, linestyle=(0, (4, 3)), zorder=0)
-        axes.text(thickness[0], level * 1.08, words, fontsize=7.5, color=SMALL_PRINT, va="bottom")
+        axes.text(thickness[0] + 1, level * 1.08, words, fontsize=7.5, color=SMALL_PRINT, va="bottom")
     axes.set(yscale="log", ylim=(LEAST, MOST), xlim=(thickness[0], thickness[-1] * 1.02))
     axes.yaxis.set_major_formatter(FuncFormatter(count_label))
     axes.minorticks_off()
@@ -69,7 +71,7 @@ def _depths(axes: "Axes", tables: Sequence[xr.Dataset], names: Sequence[str]) ->
         ends.append(float(np.nan_to_num(depth[-1])))
     top = max(float(tables[0].thickness.values[-1]) * 1.04, 1.0)
     axes.set(xscale="log", ylim=(0, top), xlim=(tables[0].counts.values[0], tables[0].counts.values[-1]))
-    for number, place_ in zip(np.argsort(ends), _spread(np.sort(ends), APART * top), strict=True):
+    for number, place_ in zip(np.argsort(ends), _spread(np.sort(ends), APART * top, top), strict=True):
         axes.annotate(
             names[number], (axes.get_xlim()[1], place_), (6, 0), textcoords="offset points", fontsize=8.5,
             color=INK, va="center", annotation_clip=False,
@@ -82,9 +84,11 @@ def _depths(axes: "Axes", tables: Sequence[xr.Dataset], names: Sequence[str]) ->
     axes.set_ylabel("deepest cover (um)")
 
 
-def _spread(places: np.ndarray, apart: float) -> np.ndarray:
-    """Move rising places upward so that neighbours lie at least `apart`."""
+def _spread(places: np.ndarray, apart: float, top: float) -> np.ndarray:
+    """Move rising places so that neighbours lie at least `apart`, and none above `top`."""
     spread = places.astype(float).copy()
     for k in range(1, len(spread)):
         spread[k] = max(spread[k], spread[k - 1] + apart)
+    for k in reversed(range(len(spread))):
+        spread[k] = min(spread[k], top - apart * (len(spread) - 1 - k))
     return spread

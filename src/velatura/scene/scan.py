@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import xarray as xr
@@ -13,14 +13,16 @@ from velatura.base.cube import lazy_counts, make_cube
 from velatura.base.errors import InputError
 from velatura.base.progress import Progress, silent
 from velatura.physics.instrument import Instrument
-from velatura.physics.stack import Stack, pack
+from velatura.physics.stack import SLOTS, Stack, pack
 from velatura.scene.detectability import detectability_maps
 from velatura.scene.inventory import inventory
 from velatura.scene.layerings import Layering, Simulate, fine_layerings, from_roots, roots
-from velatura.scene.painting import NOTHING, Painting
+from velatura.scene.painting import Painting
+
+if TYPE_CHECKING:
+    from velatura.physics.simulate import Scanner
 
 CHUNK = 2**23  # values of one lazy piece of the cube
-FEWEST, MANY = 32, 256  # stacks: smaller batches are filled up to a power of two, each size being compiled once
 FWHM = float(np.sqrt(8 * np.log(2)))  # of a Gaussian, in standard deviations
 
 
@@ -74,20 +76,28 @@ def scan_painting(
 
 def simulator(painting: Painting, instrument: Instrument, *, cells: int = 3, progress: Progress = silent) -> Simulate:
     """Prepare an instrument for the paints of a painting; the result turns stacks of these into noiseless counts."""
-    from velatura.physics.simulate import expected_counts, prepare
+    from velatura.physics.simulate import expected_counts
 
-    paints = {paint for sheet in painting.sheets for paint in sheet.paints}
-    elements = {element for paint in paints for element in paint.mass_fractions()}
-    scanner = prepare(instrument, tuple(sorted(elements)))
-    slots = int(np.sum([sheet.labels != NOTHING for sheet in painting.sheets], axis=0).max())
+    scanner = painting_scanner(painting, instrument)
 
     def simulate(stacks: Sequence[Stack]) -> np.ndarray:
-        few = max(FEWEST, 1 << (len(stacks) - 1).bit_length()) if len(stacks) < MANY else len(stacks)
-        filled = [*stacks, *[stacks[-1]] * (few - len(stacks))]
-        packed = pack(filled, scanner.elements, slots=slots)
-        return expected_counts(packed, scanner, cells=cells, progress=progress)[: len(stacks)]
+        packed = pack(stacks, scanner.elements, slots=slots_of(painting))
+        return expected_counts(packed, scanner, cells=cells, progress=progress)
 
     return simulate
+
+
+def painting_scanner(painting: Painting, instrument: Instrument) -> "Scanner":
+    """Prepare an instrument for every element of a painting."""
+    from velatura.physics.simulate import prepare
+
+    paints = {paint for sheet in painting.sheets for paint in sheet.paints}
+    return prepare(instrument, tuple(sorted({element for paint in paints for element in paint.mass_fractions()})))
+
+
+def slots_of(painting: Painting) -> int:
+    """Layers that programs are compiled for: few different numbers, so that paintings share them."""
+    return max(SLOTS, len(painting.sheets))
 
 
 @dataclass(frozen=True, eq=False)
