@@ -9,7 +9,10 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 SOURCE = ROOT / "src" / "velatura"
-FLOORS = ("base", "atomic io imaging", "physics", "spectra reduce cluster", "scene", "tasks", "report", "chain", "cli", "__init__")
+FLOORS = (
+    *("base", "atomic io imaging", "physics", "spectra reduce cluster nn", "scene train"),
+    *("tasks", "report", "chain", "cli", "__init__"),
+)
 LEVEL = {name: level for level, names in enumerate(FLOORS) for name in names.split()}
 MODULES = sorted(SOURCE.rglob("*.py"))
 LONGEST_FILE = 400
