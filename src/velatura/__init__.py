@@ -16,7 +16,17 @@ if TYPE_CHECKING:
     from velatura.base.cube import make_cube as make_cube
     from velatura.io.formats import open_scan as open  # noqa: F401
     from velatura.io.options import ReadOptions as ReadOptions
+    from velatura.physics.instrument import Instrument as Instrument
+    from velatura.physics.instrument import preset as preset
+    from velatura.physics.material import Paint as Paint
+    from velatura.physics.simulate import expected_counts as expected_counts
+    from velatura.physics.simulate import prepare as prepare
+    from velatura.physics.stack import Stack as Stack
+    from velatura.physics.stack import pack as pack
+    from velatura.scene.painting import Painting as Painting
+    from velatura.scene.painting import Passage as Passage
     from velatura.scene.phantom import phantom as phantom
+    from velatura.scene.scan import scan_painting as scan_painting
     from velatura.spectra.calibrate import calibrate as calibrate
     from velatura.tasks.elements import Elements as Elements
     from velatura.tasks.elements import element_maps as element_maps
@@ -27,7 +37,17 @@ HOME = {
     "make_cube": "velatura.base.cube:make_cube",
     "open": "velatura.io.formats:open_scan",
     "ReadOptions": "velatura.io.options:ReadOptions",
+    "Instrument": "velatura.physics.instrument:Instrument",
+    "preset": "velatura.physics.instrument:preset",
+    "Paint": "velatura.physics.material:Paint",
+    "expected_counts": "velatura.physics.simulate:expected_counts",
+    "prepare": "velatura.physics.simulate:prepare",
+    "Stack": "velatura.physics.stack:Stack",
+    "pack": "velatura.physics.stack:pack",
+    "Painting": "velatura.scene.painting:Painting",
+    "Passage": "velatura.scene.painting:Passage",
     "phantom": "velatura.scene.phantom:phantom",
+    "scan_painting": "velatura.scene.scan:scan_painting",
     "calibrate": "velatura.spectra.calibrate:calibrate",
     "Elements": "velatura.tasks.elements:Elements",
     "element_maps": "velatura.tasks.elements:element_maps",
