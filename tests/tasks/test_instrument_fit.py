@@ -17,7 +17,7 @@ TRUE = Instrument(
     "true", Tube("Rh", 40.0, lens=(14.0, 2.0)), Geometry(70.0, 60.0, atmosphere="vacuum"),
     Detector(noise=0.075, tail=0.02, shelf=0.004, escape=True), 512, -0.2, 0.08, scatter=0.7, background=0.01,
 )  # fmt: skip
-SAMPLES = (sample_stack("acrylic"), sample_stack("Fe"))
+SAMPLES = (sample_stack("acrylic"), sample_stack("Fe:0.5, Zr:0.5"))
 
 
 @pytest.fixture(scope="module")
@@ -37,12 +37,12 @@ def test_the_instrument_that_made_the_spectra_is_found_again(standards):
     fitted = fit_instrument(standards, start, free=free, progress=lambda *call: calls.append(call))
     found = dict(fitted_values(fitted.instrument, free))
     known = dict(fitted_values(TRUE, free))
-    assert found["zero"] == pytest.approx(-0.2, abs=0.006)
+    assert found["zero"] == pytest.approx(-0.2, abs=0.01)  # an eighth of a channel
     assert found["gain"] == pytest.approx(0.08, rel=1e-3)
     for name in free[2:]:
         assert found[name] == pytest.approx(known[name], rel=0.15), name
     assert max(one.misfit for one in fitted.comparisons) < 0.02
-    assert {stage for stage, *_ in calls} == {"axis", "instrument"}
+    assert {stage for stage, *_ in calls} == {"axis", "instrument", "axis again"}
     assert all(done <= total for _, done, total in calls)
 
 

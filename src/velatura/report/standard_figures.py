@@ -16,7 +16,7 @@ POINTS = 900  # most points of a curve
 DECADES = 5.3  # that the logarithmic axis spans at most
 PANEL = (330.0, 215.0)  # points
 RESIDUAL = 0.24  # share of a panel's height for the residuals
-AROUND = (44, 8, 20, 17)  # points left, right, below and above the axes of a panel
+AROUND = (56, 10, 20, 17)  # points left, right, below and above the axes of a panel
 HEADER = 30  # points above all panels
 
 
@@ -38,10 +38,15 @@ def standards_figure(
         box = (column * width, (rows - 1 - row) * height, width, height)
         draw_standard(figure, box, comparison, title=title, last=row == rows - 1, first=column == 0)
     across, up = columns * width, rows * height + HEADER
-    figure.text(12 / across, 1 - 13 / up, heading, size=10.5, va="center", weight="bold")
-    for at, (word, colour) in zip((330, 250), (("measured", INK), ("simulated", VERMILION)), strict=True):
-        figure.text(1 - at / across + 0.012, 1 - 14 / up, f"\u2014 {word}", size=9.5, va="center", color=colour)
-    figure.text(1 - 165 / across, 1 - 14 / up, "below: simulated / measured - 1", size=8, va="center", color=SOFT)
+    line = 1 - 14 / up
+    figure.text(12 / across, line, heading, size=10.5, va="center", weight="bold")
+    key = (
+        ("\u2014 measured", INK, 290),
+        ("\u2014 simulated", VERMILION, 225),
+        ("below: simulated / measured - 1", SOFT, 155),
+    )
+    for words, colour, before_end in key:
+        figure.text(1 - before_end / across, line, words, size=8.5, va="center", color=colour)
     return figure
 
 
@@ -72,7 +77,8 @@ def draw_standard(
     top.tick_params(labelbottom=False, length=2.5, width=0.6, labelsize=7.5)
     top.set_title(title, loc="left", size=8.8, pad=3)
     if first:
-        top.set_ylabel("counts per channel", size=8, labelpad=2)
+        top.set_ylabel("counts per channel", size=8)
+        top.yaxis.set_label_coords(-46 / inner, 0.5)
     rest = place(figure, (left + west, bottom + south, inner, below))
     _draw_residuals(rest, comparison, low, high)
     rest.set_xlabel("energy [keV]" if last else "", size=8, labelpad=1)

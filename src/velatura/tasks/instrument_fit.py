@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.optimize import least_squares
 
+from velatura.atomic.lines import lines_of
 from velatura.base.errors import InputError, did_you_mean
 from velatura.base.progress import Progress, silent
 from velatura.io.spectrum import Spectrum
@@ -18,8 +19,10 @@ from velatura.spectra.line_ratios import Ratio, Scene, background_level, line_ra
 FIT_CHANNELS = 1024  # the fit sums neighbouring channels to about so many
 MODEL_ERROR = 0.03  # relative, added to the counting error: no term of the model is better known
 LOWEST = 0.9  # keV, where a fit begins: strobe peak and electronic noise lie below
+SCATTERED = 0.87  # of the anode's K line, where its Compton peaks begin
+STRONG, SOFTEST, AROUND = 0.1, 1.2, 0.04  # share of its family of a line that the axis is fitted to, keV, keV
 OFF = 0.15  # relative difference between measured and simulated counts beyond which a bin loses its say in the scale
-SHIFT = 0.004  # keV, one standard deviation of a spectrum's own zero: counting rate, axis not quite straight
+SHIFT = 0.003  # keV, one standard deviation of a spectrum's own zero: counting rate, axis not quite straight
 STEP = 0.02  # of a prior's standard deviation, of the differences that stand for slopes
 LEVELS = (5.0, 8.0)  # keV, where the background is compared
 
@@ -45,8 +48,8 @@ KNOBS: Mapping[str, Knob] = {
     "parasites": Knob(1e-7, 1.0, 3.0),
     "detector.noise": Knob(0.02, 0.5, 0.3),
     "detector.fano": Knob(0.08, 0.16, 0.05),
-    "detector.tail": Knob(1e-4, 0.3, 1.0),
-    "detector.tail_width": Knob(0.03, 1.0, 0.5),
+    "detector.tail": Knob(1e-4, 0.1, 1.0),
+    "detector.tail_width": Knob(0.1, 1.0, 0.5),
     "detector.shelf": Knob(1e-5, 0.1, 1.0),
     "detector.window": Knob(1.0, 300.0, 0.5),
     "detector.dead_layer": Knob(0.005, 5.0, 0.5),
@@ -61,6 +64,7 @@ KNOBS: Mapping[str, Knob] = {
     "geometry.acceptance": Knob(1.0, 20.0, 0.5),
     "geometry.scattering_angle": Knob(60.0, 178.0, 0.1),
 }
+AXIS = ("zero", "gain", "detector.noise")
 ANGLES = ("incidence_angle", "take_off_angle")
 FREE = (
     "zero", "gain", "scatter", "multiple", "background", "detector.noise", "detector.fano", "detector.tail",
@@ -131,19 +135,25 @@ def fit_instrument(
     start: the first guess; its axis must be right to some 50 eV; free: which quantities are fitted, of `KNOBS`, each
     held at its start by a weak prior. Least squares (scipy, trust region) on channels summed to about 1024, weighted
     with counting error and 3 % of the counts, residuals beyond two standard deviations counting linearly, so that a
-    diffraction peak or an impurity does not pull. First axis and resolution alone, then everything.
+    diffraction peak or an impurity does not pull. First axis and noise by the samples' strong lines, each with
+    its own height (scatter would pull the axis with its angle; samples without lines leave the axis as it is), then
+    everything but the axis, then the axis again.
     Raises InputError for an unknown quantity and for spectra of different length.
     """
     free = tuple(free) if start.tube.lens else tuple(name for name in free if not name.startswith("tube.lens"))
     _check(standards, free)
     channels = len(standards[0].spectrum.counts)
     problem = _Problem.of(standards, replace(start, channels=channels))
-    found = problem.start
-    axis = [name for name in ("zero", "gain", "detector.noise") if name in free]
-    for stage, names, rounds in (("axis", axis, 8), ("instrument", free, 25)):
-        if names:
-            found, spread = problem.solve(found, tuple(names), rounds=rounds, progress=_named(progress, stage))
-    return Fitted(found, compare(standards, found), spread if free else {})
+    found, spread = problem.start, {}
+    axis = tuple(name for name in AXIS if name in free)
+    rest = tuple(name for name in free if name not in AXIS[:2])
+    near = problem.lines_only()
+    stages = [("axis", axis, near, 8), ("instrument", rest, problem, 25), ("axis again", axis, near, 4)]
+    for stage, names, part, rounds in stages:
+        if names and part.weight.any():
+            found, known = part.solve(found, names, rounds=rounds, progress=_named(progress, stage))
+            spread |= known
+    return Fitted(found, compare(standards, found), spread)
 
 
 def start_from(spectrum: Spectrum, like: Instrument, *, name: str) -> Instrument:
@@ -190,9 +200,12 @@ class _Problem(NamedTuple):
     """One standard deviation [standard, bin]; infinite where nothing is compared."""
     weight: np.ndarray
     """One over the variance of counting alone [standard, bin]."""
+    samples: tuple[Stack, ...]
     trials: Trials
     factor: int
     """Channels in a bin."""
+    regions: np.ndarray | None = None
+    """Numbers of the regions that have a height of their own, int [standard, bin]; None: one scale a standard."""
 
     @classmethod
     def of(cls, standards: Sequence[Standard], start: Instrument, factor: int | None = None) -> "_Problem":
@@ -206,14 +219,34 @@ class _Problem(NamedTuple):
         axis = start.rebinned(kept // factor).axis()
         error[:, (axis < LOWEST) | (axis > start.tube.voltage)] = np.inf
         weight = np.isfinite(error) / np.maximum(near, 1.0)
-        trials = Trials(tuple(one.sample for one in standards), start.geometry)
-        return cls(start, counts, error, weight, trials, factor)
+        samples = tuple(one.sample for one in standards)
+        return cls(start, counts, error, weight, samples, Trials(samples, start.geometry), factor)
+
+    def lines_only(self) -> "_Problem":
+        """Return the same with nothing but the strong lines of each sample, below the anode's scattered K lines."""
+        start = self.start
+        end = SCATTERED * min((line.energy for line in lines_of(start.tube.anode, ("K",))), default=np.inf)
+        axis = start.rebinned(start.channels // self.factor).axis()
+        near = np.zeros(self.counts.shape, bool)
+        for row, sample in zip(near, self.samples, strict=True):
+            for element in elements_of([sample]):
+                for line in lines_of(element, ("K", "L"), window=(SOFTEST, end)):
+                    if line.weight > STRONG and line.edge_energy < start.tube.voltage:
+                        row |= np.abs(axis - line.energy) < AROUND + start.detector.fwhm(line.energy)
+        return self._replace(
+            error=np.where(near, self.error, np.inf),
+            weight=np.where(near, self.weight, 0.0),
+            regions=np.cumsum(np.diff(near, axis=1, prepend=False), axis=1),
+        )
 
     def scaled(self, instrument: Instrument) -> list[tuple[np.ndarray, float, float]]:
         """Return each simulated spectrum [bin] times its best scale and moved by its best shift, and these two."""
         rebinned = instrument.rebinned(instrument.channels // self.factor)
         found = []
-        for spectrum, counts, weight in zip(self.trials.spectra(rebinned), self.counts, self.weight, strict=True):
+        for row, spectrum in enumerate(self.trials.spectra(rebinned)):
+            counts, weight = self.counts[row], self.weight[row]
+            if self.regions is not None:
+                spectrum = _locally(spectrum, counts, self.regions[row])
             scale = _scale(spectrum, counts, weight > 0)
             moved = -np.gradient(spectrum) * scale / rebinned.gain
             shift = float(moved * weight @ (counts - scale * spectrum) / (moved * weight @ moved + SHIFT**-2))
@@ -230,10 +263,10 @@ class _Problem(NamedTuple):
         done = 0
 
         def residuals(steps: np.ndarray) -> np.ndarray:
-            spectra = self.scaled(_moved(instrument, knobs, origin, steps))
-            parts = [(spectrum - counts) / error for (spectrum, *_), counts, error in
-                     zip(spectra, self.counts, self.error, strict=True)]  # fmt: skip
-            return np.concatenate([_tamed(np.concatenate(parts)), steps])
+            found = self.scaled(_moved(instrument, knobs, origin, steps))
+            rows = zip(found, self.counts, self.error, strict=True)
+            parts = [_tamed((spectrum - counts) / error) for (spectrum, *_), counts, error in rows]
+            return np.concatenate([*parts, [shift / SHIFT for *_, shift in found], steps])
 
         def slopes(steps: np.ndarray) -> np.ndarray:
             nonlocal done
@@ -251,12 +284,18 @@ class _Problem(NamedTuple):
         return _moved(instrument, knobs, origin, found.x), spread
 
 
+def _locally(spectrum: np.ndarray, counts: np.ndarray, regions: np.ndarray) -> np.ndarray:
+    """A spectrum whose every region has the counts of the measured one."""
+    total, known = (np.bincount(regions, np.maximum(row, 0.0)) for row in (spectrum, counts))
+    return spectrum * (known / np.maximum(total, 1e-300))[regions]
+
+
 def _scale(spectrum: np.ndarray, counts: np.ndarray, used: np.ndarray) -> float:
     """Ratio of measured to simulated counts; bins that differ by much, as a diffraction peak does, count little."""
     trust = used.astype(np.float64)
     for _ in range(6):
         scale = float(trust @ counts / max(trust @ spectrum, 1e-300))
-        off = (counts - scale * spectrum) / np.maximum(counts + scale * spectrum, 1e-300)
+        off = np.clip((counts - scale * spectrum) / np.maximum(counts + scale * spectrum, 1e-300), -1.0, 1.0)
         trust = used / (1 + (off / OFF) ** 2)
     return scale
 
@@ -293,15 +332,16 @@ def _written(instrument: Instrument, name: str, value: float) -> Instrument:
         return replace(instrument, parasites=tuple(shares.items()))
     if tail == "scattering_angle":
         factor = value / instrument.geometry.scattering_angle()
-        angles = {name: min(getattr(instrument.geometry, name) * factor, 90.0) for name in ANGLES}
-        return replace(instrument, geometry=replace(instrument.geometry, **angles))
+        incidence, take_off = (min(getattr(instrument.geometry, name) * factor, 90.0) for name in ANGLES)
+        geometry = replace(instrument.geometry, incidence_angle=incidence, take_off_angle=take_off)
+        return replace(instrument, geometry=geometry)
     if tail.startswith("lens."):
         cut_off, exponent = instrument.tube.lens or (20.0, 2.0)
         lens = (value, exponent) if tail == "lens.cut_off" else (cut_off, value)
         return replace(instrument, tube=replace(instrument.tube, lens=lens))
     if tail:
         return replace(instrument, **{head: replace(getattr(instrument, head), **{tail: value})})
-    return replace(instrument, **{head: value})
+    return replace(instrument, **{head: value})  # type: ignore[bad-argument-type]
 
 
 def _moved(instrument: Instrument, knobs: list[tuple[str, Knob]], origin: np.ndarray, steps: np.ndarray) -> Instrument:
