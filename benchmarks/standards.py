@@ -23,7 +23,9 @@ from velatura.physics.tube import Beam
 from velatura.report.drawing import as_png
 from velatura.report.standard_figures import standards_figure
 from velatura.spectra.line_ratios import Scene, net_areas
-from velatura.tasks.instrument_fit import FREE, Comparison, Fitted, Standard, compare, fit_instrument, fitted_values
+from velatura.tasks.instrument_fit import Fitted, compare, fit_instrument
+from velatura.tasks.instrument_knobs import FREE, fitted_values
+from velatura.tasks.standard_comparison import Comparison, Standard
 
 NIST_M4, NIST_ACRYLIC = "nexlspectrum/XRF Stainless", "nexlspectrum/XRF backgrounds"
 STEEL = "Fe:0.70,Cr:0.18,Ni:0.08,Mn:0.02,Mo:0.005,Si:0.01,Cu:0.005"

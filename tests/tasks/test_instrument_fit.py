@@ -11,7 +11,9 @@ from velatura.physics.detector import Detector
 from velatura.physics.instrument import Geometry, Instrument, Tube
 from velatura.physics.sample import sample_stack
 from velatura.physics.trials import Trials
-from velatura.tasks.instrument_fit import Standard, compare, fit_instrument, fitted_values, start_from
+from velatura.tasks.instrument_fit import compare, fit_instrument, start_from
+from velatura.tasks.instrument_knobs import fitted_values
+from velatura.tasks.standard_comparison import Standard
 
 TRUE = Instrument(
     "true", Tube("Rh", 40.0, lens=(14.0, 2.0)), Geometry(70.0, 60.0, atmosphere="vacuum"),

@@ -40,7 +40,8 @@ def instrument(
     from velatura.physics.sample import sample_stack
     from velatura.report.drawing import as_png
     from velatura.report.standard_figures import standards_figure
-    from velatura.tasks.instrument_fit import Standard, fit_instrument, start_from
+    from velatura.tasks.instrument_fit import fit_instrument, start_from
+    from velatura.tasks.standard_comparison import Standard
 
     if not spectra or len(sample) != len(spectra):
         raise InputError(
@@ -86,7 +87,7 @@ def _calibrated(path: Path, points: str | None):
 
 def _say_fitted(fitted, titles: list[str]) -> None:
     """Print what was fitted and how each standard looks through it."""
-    from velatura.tasks.instrument_fit import fitted_values
+    from velatura.tasks.instrument_knobs import fitted_values
 
     for name, value in fitted_values(fitted.instrument, fitted.uncertainty):
         error = fitted.uncertainty[name]

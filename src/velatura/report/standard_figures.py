@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from velatura.report.drawing import INK, SOFT, VERMILION, log_counts, new_figure, place, styled
-from velatura.tasks.instrument_fit import LOWEST, Comparison
+from velatura.tasks.standard_comparison import LOWEST, Comparison
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
