@@ -170,7 +170,7 @@ class _Problem(NamedTuple):
         done = 0
 
         def residuals(steps: np.ndarray) -> np.ndarray:
-            found = self.scaled(moved(instrument, knobs, origin, steps))
+            found = self.scaled(moved(instrument, knobs, origin=origin, steps=steps))
             rows = zip(found, self.counts, self.error, strict=True)
             parts = [_tamed((spectrum - counts) / error) for (spectrum, *_), counts, error in rows]
             return np.concatenate([*parts, [shift / SHIFT for *_, shift in found], steps])
@@ -188,7 +188,7 @@ class _Problem(NamedTuple):
         found = least_squares(residuals, np.zeros(len(knobs)), jac=slopes, bounds=bounds, max_nfev=rounds, ftol=1e-4)
         covariance = np.linalg.pinv(found.jac.T @ found.jac)
         spread = {name: float(np.sqrt(covariance[i, i]) * knob.spread) for i, (name, knob) in enumerate(knobs)}
-        return moved(instrument, knobs, origin, found.x), spread
+        return moved(instrument, knobs, origin=origin, steps=found.x), spread
 
 
 def _locally(spectrum: np.ndarray, counts: np.ndarray, regions: np.ndarray) -> np.ndarray:

@@ -94,7 +94,9 @@ def written(instrument: Instrument, name: str, value: float) -> Instrument:
     return replace(instrument, **{head: value})  # type: ignore[bad-argument-type]
 
 
-def moved(instrument: Instrument, knobs: list[tuple[str, Knob]], origin: np.ndarray, steps: np.ndarray) -> Instrument:
+def moved(
+    instrument: Instrument, knobs: list[tuple[str, Knob]], *, origin: np.ndarray, steps: np.ndarray
+) -> Instrument:
     """Return the instrument with each quantity moved by so many of its prior's standard deviations."""
     for (name, knob), value, step in zip(knobs, origin, steps, strict=True):
         value = value + step * knob.spread if knob.additive else max(value, knob.low) * np.exp(step * knob.spread)
