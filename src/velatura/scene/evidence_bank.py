@@ -1,0 +1,230 @@
+"""Labels that physics allows: how strongly each XRF class shows in each of thousands of sampled stacks, by layer.
+
+The delta chi2 of `detectability`, for classes in place of pigments and for arrays in place of stacks: a stack without
+the class (binder in its place) is refitted to the stack's own noiseless spectrum, in the masses of all other materials
+of all layers and in the dose, linearised where the class is missing, with Poisson weights. What is left is the
+evidence. In a hidden paint the class has a second test to pass: the best stack without any hidden layer, in which the
+materials of the other layers may change. Lead white under lead white fails there; the smaller of the two values counts.
+A third value tells whether the order of the paints shows at all: against one visible paint that may hold the pigments
+of both. Spectra are compared in windows of 0.7 line widths, before pile-up.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array
+
+from velatura.base.axis import channel_edges
+from velatura.base.progress import Progress, silent
+from velatura.physics.simulate import Bench, Scanner, emitted
+from velatura.scene.classes import XrfClass, class_matrix
+from velatura.scene.parts import BINDER, FIRST, SLOT, Parts, parts_of
+from velatura.scene.sampler import MOST, PAINTS, SLOTS, Sampled, Sampling, pigments_of
+
+STEP, LEAST_STEP = 0.05, 0.005  # change of a mass for derivatives: of itself, and of its layer on top
+WINDOW = 0.7  # of the FWHM: width of the windows in which spectra are compared
+SAME = 1e-5  # singular values below this share of the largest: directions that no spectrum tells apart
+FLOOR = 1e-6  # of the mean counts of a window, added to each: no weight becomes infinite
+CHUNK = {"cpu": 32}  # spectra at once
+LARGE_CHUNK = 4096
+BLOCK = 256  # stacks at once: their variants fit in memory
+HIDDEN = slice(FIRST[1], BINDER[1] + 1)  # parts of the hidden paint
+
+
+class Labels(NamedTuple):
+    """What is in stacks, and how well it can be seen; float32 [stack, paint, class], paints: visible, hidden."""
+
+    delta_chi2: np.ndarray
+    """For ONE count in the whole spectrum; proportional to the counts. 0 for what is absent or invisible."""
+    order: np.ndarray
+    """float32 [stack], same unit: evidence for two paints, one over the other, against a mixture of both; 0 for one."""
+    share: np.ndarray
+    """Volume share of the class among the pigments of the paint."""
+    mass_thickness: np.ndarray
+    """[g/cm2]"""
+
+
+class _Nulls(NamedTuple):
+    """Stacks in which something is missing, and the directions in which they may move."""
+
+    stack: np.ndarray
+    """int [null]"""
+    held: np.ndarray
+    """Element masses [null, slot, element]."""
+    move: np.ndarray
+    """Element masses added by a step in each direction [null, part, element]; 0: no direction."""
+    into: np.ndarray
+    """Slot that receives them, int [null, part]."""
+
+
+def labels_of(
+    sampled: Sampled,
+    scanner: Scanner,
+    classes: Sequence[XrfClass],
+    *,
+    options: Sampling,
+    cells: int = 2,
+    progress: Progress = silent,
+) -> Labels:
+    """Return shares, masses and evidence of each class in both paints of stacks drawn with `options`.
+
+    scanner: what the stacks were drawn for; classes: all that the pigments of `options` belong to; cells: slices of a
+    layer for secondary fluorescence. About 40 spectra a stack are computed.
+    """
+    belongs = class_matrix(pigments_of(options), classes, table=options.table)
+    evidence = np.zeros((len(sampled.thickness), len(PAINTS), len(classes)), np.float32)
+    order = np.zeros(len(evidence), np.float32)
+    for start in range(0, len(evidence), BLOCK):
+        progress("evidence", start, len(evidence))
+        rows = slice(start, start + BLOCK)
+        parts = parts_of(_rows(sampled, rows), scanner.elements, options=options)
+        evidence[rows], order[rows] = _evidence(parts, scanner, belongs, classes, cells)
+    progress("evidence", len(evidence), len(evidence))
+    return Labels(evidence, order, sampled.volume_share @ belongs, sampled.mass_thickness @ belongs)
+
+
+def _evidence(
+    parts: Parts, scanner: Scanner, belongs: np.ndarray, classes: Sequence[XrfClass], cells: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Delta chi2 [stack, paint, class] and [stack] of one block."""
+    owner = np.where(parts.pigment >= 0, belongs.argmax(axis=1)[parts.pigment], -1)
+    labels = np.array(
+        [
+            (stack, paint, group)
+            for stack, paint in np.ndindex(owner.shape[:2])
+            for group in np.unique(owner[stack, paint])
+            if group >= 0 and classes[group].visible
+        ]
+    ).reshape(-1, 3)
+    buried = np.flatnonzero(parts.mass[:, HIDDEN].any(axis=(1, 2)))
+    nulls = [
+        _without_class(parts, owner, labels),
+        _without_layer(parts, buried),
+        _merged(parts, buried),
+    ]
+    truth, base, columns = _columns(parts, _Nulls(*map(np.concatenate, zip(*nulls, strict=True))), scanner, cells)
+    alone, *mixed = np.split(_unexplained(columns, truth - base), len(labels) + len(buried) * np.arange(2))
+    layerless = slice(len(labels), len(labels) + len(buried))
+    columns[layerless, HIDDEN] = 0.0
+    removed = _unexplained(columns[layerless], (truth - base)[layerless])
+    order, layer = np.zeros(len(owner)), np.full(len(owner), np.inf)
+    order[buried], layer[buried] = np.minimum(*mixed), removed
+    found = np.zeros((len(owner), len(PAINTS), belongs.shape[1]))
+    found[tuple(labels.T)] = np.where(labels[:, 1] == 1, np.minimum(alone, layer[labels[:, 0]]), alone)
+    return found, order
+
+
+def _without_class(parts: Parts, owner: np.ndarray, labels: np.ndarray) -> _Nulls:
+    """The pigments of one class replaced by binder, for labels int [label, (stack, paint, class)]."""
+    stack, paint, group = labels.T
+    mass = parts.mass[stack]
+    gone = owner[stack, paint] == group[:, None]
+    volume = (parts.volume[stack, paint] * gone).sum(axis=1)
+    rows, number = np.arange(len(labels)), np.arange(MOST)
+    mass[rows[:, None], np.array(FIRST)[paint][:, None] + number] *= ~gone[:, :, None]
+    mass[rows, np.array(BINDER)[paint]] += volume[:, None] * parts.binder
+    return _nulls(stack, mass, mass, np.broadcast_to(SLOT, mass.shape[:2]))
+
+
+def _without_layer(parts: Parts, stack: np.ndarray) -> _Nulls:
+    """No hidden paint; its pigments may enter the visible one."""
+    mass = parts.mass[stack]
+    moving = mass.copy()
+    moving[:, BINDER[1]] = 0.0
+    mass[:, HIDDEN] = 0.0
+    return _nulls(stack, mass, moving, np.broadcast_to(_joined(), mass.shape[:2]))
+
+
+def _merged(parts: Parts, stack: np.ndarray) -> _Nulls:
+    """Visible and hidden paint stirred into one."""
+    mass = parts.mass[stack]
+    return _nulls(stack, mass, mass, np.broadcast_to(_joined(), mass.shape[:2]))
+
+
+def _joined() -> np.ndarray:
+    """Slots of the parts with those of the hidden paint in the visible one."""
+    return np.where(PAINTS[1] == SLOT, PAINTS[0], SLOT)
+
+
+def _nulls(stack: np.ndarray, mass: np.ndarray, moving: np.ndarray, into: np.ndarray) -> _Nulls:
+    """Null stacks of parts `mass`, which may move by amounts of `moving` [null, part, element]."""
+    held = _in_slots(mass, into)
+    whole = moving.sum(axis=2)
+    layer = np.take_along_axis(held.sum(axis=2), into, 1)
+    step = (STEP * whole + LEAST_STEP * layer) / np.where(whole > 0, whole, 1.0)
+    return _Nulls(stack, held, moving * step[:, :, None], into)
+
+
+def _in_slots(mass: np.ndarray, into: np.ndarray) -> np.ndarray:
+    """Add up parts [n, part, element] of each slot: [n, slot, element]."""
+    return np.einsum("nps,npz->nsz", np.eye(len(SLOTS))[into], mass)
+
+
+def _columns(parts: Parts, nulls: _Nulls, scanner: Scanner, cells: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Weighted for one count: spectra of the stacks and of their null stacks [null, w], and derivatives [null, k, w].
+
+    k: of the null stacks by their parts, zero where one cannot move, and by the dose.
+    """
+    response = _windows(scanner)
+    truth = _spectra(_in_slots(parts.mass, np.broadcast_to(SLOT, parts.mass.shape[:2])), scanner, response, cells)
+    null = _spectra(nulls.held, scanner, response, cells)
+    row, part = np.nonzero(nulls.move.any(axis=2))
+    held = nulls.held[row]
+    held[np.arange(len(row)), nulls.into[row, part]] += nulls.move[row, part]
+    total = truth.sum(axis=1, keepdims=True)
+    weight = (1 / np.sqrt(total * (truth + FLOOR * total / truth.shape[1])))[nulls.stack]
+    columns = np.zeros((len(null), len(SLOT) + 1, null.shape[1]))
+    columns[row, part] = (_spectra(held, scanner, response, cells) - null[row]) * weight[row]
+    columns[:, -1] = null * weight
+    return truth[nulls.stack] * weight, null * weight, columns
+
+
+def _unexplained(columns: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """Squared length [n] of targets [n, w] that no combination of the columns [n, k, w] explains; some may be zero."""
+    gram = columns @ columns.transpose(0, 2, 1)
+    norm = np.sqrt(np.maximum(np.diagonal(gram, axis1=1, axis2=2), 1e-300))
+    sizes, axes = np.linalg.eigh(gram / (norm[:, :, None] * norm[:, None]))
+    along = np.einsum("nkj,nk->nj", axes, (columns @ target[:, :, None])[:, :, 0] / norm)
+    kept = sizes > SAME**2 * sizes[:, -1:]
+    explained = np.where(kept, along**2 / np.where(kept, sizes, 1.0), 0.0).sum(axis=1)
+    return np.maximum((target**2).sum(axis=1) - explained, 0.0)
+
+
+def _windows(scanner: Scanner) -> np.ndarray:
+    """Counts [source, window] per photon: the response with channels summed to windows of WINDOW FWHM."""
+    edges = channel_edges(scanner.axis)
+    borders = [max(edges[0], 0.0)]
+    while borders[-1] < edges[-1]:
+        borders.append(borders[-1] + WINDOW * float(scanner.instrument.detector.fwhm(max(borders[-1], 0.1))))
+    window = np.clip(np.searchsorted(borders, scanner.axis, "right") - 1, 0, len(borders) - 1)
+    starts = np.flatnonzero(np.diff(window, prepend=-1))
+    return np.add.reduceat(np.asarray(scanner.bench.response), starts, axis=1)
+
+
+def _spectra(held: np.ndarray, scanner: Scanner, response: np.ndarray, cells: int) -> np.ndarray:
+    """Noiseless counts float64 [stack, window] of stacks given by the mass of each element [stack, slot, element]."""
+    mass = held.sum(axis=2)
+    shares = held / np.where(mass > 0, mass, 1.0)[:, :, None]
+    shares[..., 0] = np.where(mass > 0, shares[..., 0], 1.0)
+    mass, shares = mass.astype(np.float32), shares.astype(np.float32)
+    chunk, on_device = CHUNK.get(jax.default_backend(), LARGE_CHUNK), jnp.asarray(response)
+    found = []
+    for start in range(0, len(mass), chunk):
+        rows = np.minimum(np.arange(start, start + chunk), len(mass) - 1)
+        found.append(_counted(mass[rows], shares[rows], scanner.bench, on_device, cells=cells))
+    return np.concatenate([np.zeros((0, response.shape[1])), *found])[: len(mass)]
+
+
+def _counted_of(mass: Array, shares: Array, bench: Bench, response: Array, cells: int) -> Array:
+    with jax.default_matmul_precision("highest"):
+        return jax.vmap(lambda m, s: emitted(m, s, bench, cells=cells))(mass, shares) @ response
+
+
+_counted = jax.jit(_counted_of, static_argnames="cells")
+
+
+def _rows(sampled: Sampled, rows: slice) -> Sampled:
+    return Sampled(type(sampled.packed)(*(a[rows] for a in sampled.packed)), *(a[rows] for a in sampled[1:]))
