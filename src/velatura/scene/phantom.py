@@ -18,7 +18,7 @@ from velatura.scene.panel import COVER_RANGE, FIGURE_RANGE, TONING, VARNISH, Pan
 from velatura.scene.portrait import HIDDEN, NONE
 from velatura.scene.recipes import COVERS, FIGURE, TONE
 
-INSTRUMENT = Instrument("simulated panel", channels=1024)
+INSTRUMENT = Instrument("simulated panel", channels=1024, gain=0.04)  # up to the tube voltage: Sn K is on it
 CANVAS = Paint("canvas", {"linen_canvas": 1.0}, loading=0.95), 500.0  # um
 GROUND = Paint("ground", {"lead_white": 0.15, "chalk": 0.85}, loading=0.5), 100.0  # um
 DAMMAR = Paint("varnish", {"dammar": 1.0}, loading=1.0)
@@ -33,7 +33,7 @@ class Phantom(NamedTuple):
     """A simulated scan and what is true about it."""
 
     cube: xr.Dataset
-    """As `make_cube` builds it, uint16 [y, x, 1024], 0.02 keV a channel."""
+    """As `make_cube` builds it, uint16 [y, x, 1024], 0.04 keV a channel."""
     truth: xr.Dataset
     """`visible`, `hidden` int8 [y, x] (names in the attribute `names`; hidden 0 is none), `cover` and `figure` [um]
     float32 [y, x], `cover_light`, `figure_light` (share of the light paint) float32 [y, x],
