@@ -52,7 +52,7 @@ def fit_instrument(
     everything but the axis, then the axis again.
     Raises InputError for an unknown quantity and for spectra of different length.
     """
-    free = tuple(free) if start.tube.lens else tuple(name for name in free if not name.startswith("tube.lens"))
+    free = tuple(dict.fromkeys(name for name in free if start.tube.lens or not name.startswith("tube.lens")))
     _check(standards, free)
     channels = len(standards[0].spectrum.counts)
     problem = _Problem.of(standards, replace(start, channels=channels))

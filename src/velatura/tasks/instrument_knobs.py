@@ -51,6 +51,7 @@ ANGLES = ("incidence_angle", "take_off_angle")
 FREE = (
     "zero", "gain", "scatter", "multiple", "background", "detector.noise", "detector.fano", "detector.tail",
     "detector.tail_width", "detector.shelf", "detector.window", "detector.pile_up", "tube.window",
+    "tube.lens.cut_off", "tube.lens.exponent", "parasites",
 )  # fmt: skip
 
 
