@@ -1,0 +1,1 @@
+"""Floor 4: training of any network: one loop, checkpoints, run folders, scores, weights in files."""
