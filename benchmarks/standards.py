@@ -54,8 +54,10 @@ class Laboratory:
 
 
 def m4(name: str, tube: Tube, **options) -> Instrument:
-    """A Bruker M4 Tornado as its headers describe it: 50 deg in, 50 deg out, 20 mbar."""
-    geometry = Geometry(67.0, 67.0, acceptance=8.0, gap=0.0, path_in=0.0, path_out=0.0, atmosphere="vacuum")
+    """A Bruker M4 Tornado as its headers describe it: 50 deg in, 50 deg out, 20 mbar; the azimuth is fitted."""
+    geometry = Geometry(
+        50.0, 50.0, acceptance=8.0, gap=0.0, path_in=0.0, path_out=0.0, atmosphere="vacuum", azimuth=90.0
+    )
     return Instrument(name, tube, geometry, BRUKER, 4096, -0.9563956, 0.010001, **options)
 
 
@@ -87,9 +89,9 @@ def horiba(names: Sequence[tuple[str, str, str]]) -> tuple[tuple[str, str, str],
 RH_ACRYLIC = acrylics("Rh", ("_f1 0", "_f2_0", "_f3 0", "_f4 0", "_f5 0"))
 MO_ACRYLIC = acrylics("Mo", ("_f1 0", "_f2 0", "_f3 0", "_f4 0", "_f5 0"))
 MO_OPEN = ("acrylic, Mo, open", f"{NIST_ACRYLIC}/20170510_D1_Mo_50kv_100mA_acryl 0.spx", "acrylic")
-NO_LINES = ("geometry.scattering_angle", "parasites", "multiple", "background", "detector.shelf", "detector.window",
+NO_LINES = ("geometry.azimuth", "parasites", "multiple", "background", "detector.shelf", "detector.window",
             "detector.pile_up", "tube.window")  # fmt: skip
-M4_FREE = ("geometry.scattering_angle", "tube.lens.cut_off", "tube.lens.exponent", "parasites", *FREE)
+M4_FREE = ("geometry.azimuth", "tube.lens.cut_off", "tube.lens.exponent", "parasites", *FREE)
 LABORATORIES = (
     Laboratory(
         "NIST M4, Rh lens", m4("nist-m4", RHODIUM, parasites=(("Ni", 1e-3), ("Fe", 1e-3), ("Zn", 1e-4))),
@@ -115,7 +117,7 @@ LABORATORIES = (
         horiba((("Fe", "Fe", "Fe"), ("zirconia", "cubic zirconia", ZIRCONIA), ("Mg", "Mg", "Mg"))),
         horiba((("Al", "Al", "Al"), ("Ti", "Ti", "Ti"), ("Cu", "Cu", "Cu"), ("Zn", "Zn", "Zn"),
                 ("stainless steel, 30 kV", "stainless steel", STEEL))),
-        ("geometry.scattering_angle", "tube.lens.cut_off", "tube.lens.exponent", *FREE),
+        ("geometry.take_off_angle", "tube.lens.cut_off", "tube.lens.exponent", *FREE),
     ),
 )  # fmt: skip
 

@@ -29,6 +29,7 @@ def test_random_instruments_are_possible_and_repeat(tmp_path: Path) -> None:
         drawn = random_instrument(rng=np.random.default_rng(seed))
         assert drawn == random_instrument(rng=np.random.default_rng(seed))
         assert 0.124 < drawn.detector.fwhm(5.895) < 0.161
+        assert 90 <= drawn.geometry.azimuth <= 180
         assert drawn.axis()[-1] > 0.8 * drawn.tube.voltage
         write_instrument(drawn, tmp_path / "random.toml")
         assert read_instrument(tmp_path / "random.toml") == drawn
@@ -43,8 +44,12 @@ def test_rebinning_keeps_the_ends_of_the_axis() -> None:
 
 
 def test_scattering_angle() -> None:
-    assert Geometry(90, 45).scattering_angle() == 135
-    assert Geometry(45, 45).scattering_angle() == 90
+    for azimuth in (0, 70, 180):
+        assert Geometry(90, 45, azimuth=azimuth).scattering_angle() == pytest.approx(135)
+    assert Geometry(45, 45).scattering_angle() == pytest.approx(90)
+    assert Geometry(70, 60).scattering_angle() == pytest.approx(130)
+    assert Geometry(50, 50, azimuth=90).scattering_angle() == pytest.approx(125.93, abs=0.01)
+    assert Geometry(50, 50, azimuth=0).scattering_angle() == pytest.approx(180)
 
 
 @pytest.mark.parametrize(
@@ -56,6 +61,7 @@ def test_scattering_angle() -> None:
         ({"tube": 40}, "here: tube must be a table of fields; found 40"),
         ({"like": "bruker-m4"}, "no instrument 'bruker-m4'.*did you mean \"bruker-m6\""),
         ({"geometry": {"incidence_angle": 0}}, "must lie in 5 to 90 deg"),
+        ({"geometry": {"azimuth": 200}}, "azimuth .* must lie in 0 to 180 deg; found 200"),
         ({"geometry": {"atmosphere": "helum"}}, 'did you mean "helium"'),
         ({"detector": {"noise": -1}}, "noise = -1"),
         ({"gain": -0.01}, "energy must rise"),

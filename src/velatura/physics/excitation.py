@@ -82,19 +82,25 @@ class Excitation(NamedTuple):
 
 
 def excite(
-    beam: Beam, elements: tuple[str, ...], *, incidence_angle: float = 90.0, take_off_angle: float = 45.0
+    beam: Beam,
+    elements: tuple[str, ...],
+    *,
+    incidence_angle: float = 90.0,
+    take_off_angle: float = 45.0,
+    scattering_angle: float | None = None,
 ) -> Excitation:
     """Fold the tables of some elements with the beam of an instrument.
 
     elements: symbols, in the order of the shares of the stacks; incidence_angle, take_off_angle: from the surface
-    [deg], on both sides of the normal, so that the angle of scattering is their sum. Number and order of lines and
-    exciters depend on the elements alone. Raises InputError for an unknown or repeated element, angles outside 0 to
-    90 deg, and a beam that is empty or leaves 0.5 to 60 keV.
+    [deg]; scattering_angle: of `Geometry.scattering_angle` [deg], their sum if not given. Number and order of lines
+    and exciters depend on the elements alone. Raises InputError for an unknown or repeated element, angles outside 0
+    to 90 deg, and a beam that is empty or leaves 0.5 to 60 keV.
     """
     for name, angle in (("incidence", incidence_angle), ("take-off", take_off_angle)):
         if not 0 < angle <= 90:
             raise InputError(f"the {name} angle must be above 0 and up to 90 deg, from the surface; found {angle:g}")
-    fine, emission, angle = _cut(beam), emission_of(tuple(elements)), incidence_angle + take_off_angle
+    fine, emission = _cut(beam), emission_of(tuple(elements))
+    angle = incidence_angle + take_off_angle if scattering_angle is None else scattering_angle
     softened = compton_energy(fine.energy, angle)
     tables = {
         "energy": fine.energy,

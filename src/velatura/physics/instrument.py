@@ -39,11 +39,15 @@ class Geometry:
     """Gas between gap and detector [mm]."""
     atmosphere: str = "air"
     """air, helium or vacuum."""
+    azimuth: float = 180.0
+    """Between tube and detector, seen along the normal [deg]; 180: they stand on opposite sides of it."""
 
     def __post_init__(self) -> None:
         for name in ("incidence_angle", "take_off_angle"):
             if not 5 <= getattr(self, name) <= 90:
                 raise InputError(f"{name} must lie in 5 to 90 deg from the surface; found {getattr(self, name):g}")
+        if not 0 <= self.azimuth <= 180:
+            raise InputError(f"azimuth between tube and detector must lie in 0 to 180 deg; found {self.azimuth:g}")
         for name in ("gap", "path_in", "path_out", "acceptance"):
             if not getattr(self, name) >= 0:
                 raise InputError(f"{name} must be 0 or more; found {getattr(self, name):g}")
@@ -51,8 +55,15 @@ class Geometry:
             material(self.atmosphere)
 
     def scattering_angle(self) -> float:
-        """Angle [deg] between the beam and the way to the detector, which lie on both sides of the normal."""
-        return self.incidence_angle + self.take_off_angle
+        """Angle [deg] between the beam's way on and the way to the detector.
+
+        cos(theta) = cos(in) cos(out) cos(180 - azimuth) - sin(in) sin(out), the product of two unit vectors; the sum of
+        both angles for azimuth 180.
+        """
+        incidence, take_off, turned = np.radians([self.incidence_angle, self.take_off_angle, 180.0 - self.azimuth])
+        level = np.cos(incidence) * np.cos(take_off) * np.cos(turned)
+        cosine = level - np.sin(incidence) * np.sin(take_off)
+        return float(np.degrees(np.arccos(np.clip(cosine, -1.0, 1.0))))
 
 
 @dataclass(frozen=True)
@@ -101,7 +112,7 @@ PRESETS: Mapping[str, Instrument] = {
     "laboratory": Instrument(),
     "bruker-m6": Instrument(
         "bruker-m6",
-        Tube("Rh", 50.0, lens=(14.0, 2.0)),
+        Tube("Rh", 50.0, lens=(13.5, 4.0)),  # as fitted to a polycapillary of the maker's M4, docs/standards.md
         Geometry(90.0, 50.0, gap=9.0, path_in=1.0, path_out=4.0),
         Detector(noise=0.085),
         channels=4096,
@@ -161,8 +172,9 @@ def write_instrument(instrument: Instrument, path: Path) -> None:
 def random_instrument(*, rng: np.random.Generator, channels: int = 1024) -> Instrument:
     """Draw an instrument from the range of heads in use, for training networks that meet unknown scanners.
 
-    Anode Rh 0.6, Mo 0.2, Ag 0.1, W 0.1; 30 to 50 kV; beam 70 to 90 deg, take-off 30 to 60 deg; 125 to 160 eV at Mn Ka;
-    5 to 30 mm of air on both ways, helium in a tenth of the draws; 20 to 40 keV over the channels.
+    Anode Rh 0.6, Mo 0.2, Ag 0.1, W 0.1; 30 to 50 kV; beam 70 to 90 deg, take-off 30 to 60 deg, azimuth 90 to 180 deg;
+    125 to 160 eV at Mn Ka; 5 to 30 mm of air on both ways, helium in a tenth of the draws; 20 to 40 keV over the
+    channels.
     """
     uniform = rng.uniform
     width = uniform(0.125, 0.160)
@@ -173,7 +185,7 @@ def random_instrument(*, rng: np.random.Generator, channels: int = 1024) -> Inst
     )  # fmt: skip
     geometry = Geometry(
         uniform(70, 90), uniform(30, 60), acceptance=uniform(5, 15), gap=uniform(3, 12), path_in=uniform(1, 10),
-        path_out=uniform(1, 12), atmosphere="helium" if rng.random() < 0.1 else "air",
+        path_out=uniform(1, 12), atmosphere="helium" if rng.random() < 0.1 else "air", azimuth=uniform(90, 180),
     )  # fmt: skip
     detector = Detector(
         noise=float(np.sqrt(max(width**2 - NOISE_AT_MN, 1e-4))), tail=uniform(0.005, 0.03),

@@ -76,9 +76,8 @@ def prepare(instrument: Instrument, elements: tuple[str, ...] = ()) -> Scanner:
     elements = tuple(sorted({*elements, *usual_elements()}))
     path = geometry.path_in if gas else 0.0
     beam = tube_beam(instrument.tube, path=path, atmosphere=geometry.atmosphere if gas else "air")
-    excitation = excite(
-        beam, elements, incidence_angle=geometry.incidence_angle, take_off_angle=geometry.take_off_angle
-    )
+    angles = {name: getattr(geometry, name) for name in ("incidence_angle", "take_off_angle")}
+    excitation = excite(beam, elements, **angles, scattering_angle=geometry.scattering_angle())
     density = material(geometry.atmosphere).density if gas else 0.0
     arrays = (
         density * geometry.gap / 10, [gas.get(element, 0.0) for element in elements], doppler_groups(elements),

@@ -89,7 +89,7 @@ class Trials:
         gas = _gas(geometry)
         beam = tube_beam(tube, path=geometry.path_in if gas else 0.0, atmosphere=geometry.atmosphere if gas else "air")
         angles = {name: getattr(geometry, name) for name in ("incidence_angle", "take_off_angle")}
-        excitation = excite(beam, self.elements, **angles)
+        excitation = excite(beam, self.elements, **angles, scattering_angle=geometry.scattering_angle())
         gap = material(geometry.atmosphere).density * geometry.gap / 10 if gas else 0.0
         mass = np.concatenate([np.full((len(self.mass), 1), gap, np.float32), self.mass], axis=1)
         emitted, coherent, incoherent = (

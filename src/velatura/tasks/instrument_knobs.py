@@ -44,10 +44,10 @@ KNOBS: Mapping[str, Knob] = {
     "geometry.path_out": Knob(0.1, 300.0, 0.7),
     "geometry.gap": Knob(0.1, 50.0, 0.7),
     "geometry.acceptance": Knob(1.0, 20.0, 0.5),
-    "geometry.scattering_angle": Knob(60.0, 178.0, 0.1),
+    "geometry.take_off_angle": Knob(5.0, 90.0, 0.2),
+    "geometry.azimuth": Knob(0.0, 180.0, 20.0, additive=True),
 }
 AXIS = ("zero", "gain", "detector.noise")
-ANGLES = ("incidence_angle", "take_off_angle")
 FREE = (
     "zero", "gain", "scatter", "multiple", "background", "detector.noise", "detector.fano", "detector.tail",
     "detector.tail_width", "detector.shelf", "detector.window", "detector.pile_up", "tube.window",
@@ -68,24 +68,17 @@ def read(instrument: Instrument, name: str) -> float:
     head, _, tail = name.partition(".")
     if head == "parasites":
         return dict(instrument.parasites)[tail]
-    if tail == "scattering_angle":
-        return instrument.geometry.scattering_angle()
     if tail.startswith("lens."):
         return (instrument.tube.lens or (20.0, 2.0))[tail == "lens.exponent"]
     return getattr(getattr(instrument, head), tail) if tail else getattr(instrument, head)
 
 
 def written(instrument: Instrument, name: str, value: float) -> Instrument:
-    """Return the instrument with one quantity changed; a new scattering angle turns beam and detector alike."""
+    """Return the instrument with one quantity changed."""
     head, _, tail = name.partition(".")
     if head == "parasites":
         shares = {**dict(instrument.parasites), tail: value}
         return replace(instrument, parasites=tuple(shares.items()))
-    if tail == "scattering_angle":
-        factor = value / instrument.geometry.scattering_angle()
-        incidence, take_off = (min(getattr(instrument.geometry, name) * factor, 90.0) for name in ANGLES)
-        geometry = replace(instrument.geometry, incidence_angle=incidence, take_off_angle=take_off)
-        return replace(instrument, geometry=geometry)
     if tail.startswith("lens."):
         cut_off, exponent = instrument.tube.lens or (20.0, 2.0)
         lens = (value, exponent) if tail == "lens.cut_off" else (cut_off, value)
