@@ -3,12 +3,13 @@ import pytest
 
 from velatura.physics.instrument import preset
 from velatura.physics.material import Paint, material
-from velatura.physics.simulate import expected_counts, prepare
+from velatura.physics.simulate import prepare
 from velatura.physics.stack import UM, Layer, Packed, Stack, pack
 from velatura.scene.classes import xrf_classes
 from velatura.scene.detectability import evidence
 from velatura.scene.evidence_bank import labels_of
 from velatura.scene.parts import BINDER, SLOT, parts_of
+from velatura.scene.photons import photons_of
 from velatura.scene.sampler import PAINTS, SLOTS, Sampled, Sampling, pigments_of, sample_elements, sample_stacks
 
 ALL = Sampling()
@@ -69,7 +70,11 @@ def test_agrees_with_the_evidence_of_single_stacks(scanner) -> None:
         (layer(20.0, chalk=0.5, malachite=0.5), layer(30.0, cobalt_blue=0.3, lead_white=0.7)),
     ]
     labels = labels_of(as_sampled(stacks, scanner.elements), scanner, CLASSES, options=ALL)
-    simulate = lambda some: expected_counts(pack(some, scanner.elements, slots=5), scanner)  # noqa: E731
+
+    def simulate(some: list[Stack]) -> np.ndarray:
+        photons = photons_of(*pack(some, scanner.elements, slots=len(SLOTS)), scanner, cells=2)
+        return np.concatenate(list(photons)) @ np.asarray(scanner.bench.response)
+
     for number, paints in enumerate(stacks):
         layers = (CANVAS, GROUND, *(found for found in paints[::-1] if found))
         rows = evidence([Stack(layers)], simulate, counts=1.0)

@@ -12,24 +12,20 @@ of both. Spectra are compared in windows of 0.7 line widths, before pile-up.
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import jax
-import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array
 
 from velatura.base.axis import channel_edges
 from velatura.base.progress import Progress, silent
-from velatura.physics.simulate import Bench, Scanner, emitted
+from velatura.physics.simulate import Scanner
 from velatura.scene.classes import XrfClass, class_matrix
 from velatura.scene.parts import BINDER, FIRST, SLOT, Parts, parts_of
+from velatura.scene.photons import photons_of
 from velatura.scene.sampler import MOST, PAINTS, SLOTS, Sampled, Sampling, pigments_of
 
 STEP, LEAST_STEP = 0.05, 0.005  # change of a mass for derivatives: of itself, and of its layer on top
 WINDOW = 0.7  # of the FWHM: width of the windows in which spectra are compared
 SAME = 1e-5  # singular values below this share of the largest: directions that no spectrum tells apart
 FLOOR = 1e-6  # of the mean counts of a window, added to each: no weight becomes infinite
-CHUNK = {"cpu": 32}  # spectra at once
-LARGE_CHUNK = 4096
 BLOCK = 256  # stacks at once: their variants fit in memory
 HIDDEN = slice(FIRST[1], BINDER[1] + 1)  # parts of the hidden paint
 
@@ -209,21 +205,11 @@ def _spectra(held: np.ndarray, scanner: Scanner, response: np.ndarray, cells: in
     mass = held.sum(axis=2)
     shares = held / np.where(mass > 0, mass, 1.0)[:, :, None]
     shares[..., 0] = np.where(mass > 0, shares[..., 0], 1.0)
-    mass, shares = mass.astype(np.float32), shares.astype(np.float32)
-    chunk, on_device = CHUNK.get(jax.default_backend(), LARGE_CHUNK), jnp.asarray(response)
-    found = []
-    for start in range(0, len(mass), chunk):
-        rows = np.minimum(np.arange(start, start + chunk), len(mass) - 1)
-        found.append(_counted(mass[rows], shares[rows], scanner.bench, on_device, cells=cells))
-    return np.concatenate([np.zeros((0, response.shape[1])), *found])[: len(mass)]
-
-
-def _counted_of(mass: Array, shares: Array, bench: Bench, response: Array, cells: int) -> Array:
-    with jax.default_matmul_precision("highest"):
-        return jax.vmap(lambda m, s: emitted(m, s, bench, cells=cells))(mass, shares) @ response
-
-
-_counted = jax.jit(_counted_of, static_argnames="cells")
+    found = [
+        np.asarray(photons) @ response
+        for photons in photons_of(mass.astype(np.float32), shares.astype(np.float32), scanner, cells=cells)
+    ]
+    return np.concatenate([np.zeros((0, response.shape[1])), *found])
 
 
 def _rows(sampled: Sampled, rows: slice) -> Sampled:

@@ -1,0 +1,187 @@
+"""A bank of sources: which photons sampled stacks send to a detector that is drawn only later.
+
+Physics up to the painting's surface is dear, and the detector is cheap; so each group of stacks shares a tube and a
+geometry, and its photons are kept by energy before any gas, window or crystal. `training` then counts the same photons
+through another detector at every step. Scattered photons lie on a fine grid of energies.
+"""
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+from zipfile import BadZipFile
+
+import numpy as np
+
+from velatura.base.aside import written_aside
+from velatura.base.axis import channel_edges
+from velatura.base.errors import InputError
+from velatura.base.progress import Progress, silent
+from velatura.physics.detector import Detector
+from velatura.physics.instrument import Instrument, instrument_from, random_instrument
+from velatura.physics.scatter import DOPPLER_GROUPS, doppler_density
+from velatura.physics.simulate import Scanner, prepare
+from velatura.physics.stack import Packed
+from velatura.scene.classes import xrf_classes
+from velatura.scene.evidence_bank import Labels, labels_of
+from velatura.scene.photons import photons_of
+from velatura.scene.sampler import Sampling, sample_elements, sample_stacks
+
+FIRST = 0.6  # keV: where the grid begins
+SHARPEST = Detector(noise=0.04)  # the best resolution that the grid serves
+STEPS_PER_FWHM = 2.0
+BRIGHTEST = 2.0**14  # largest number of a stack's photons: half precision then reaches down by twelve decades
+BLOCK = 128  # the number of sources is filled up to a multiple, so that programs are compiled once
+
+
+@dataclass(frozen=True)
+class SourcePlan:
+    """What a bank holds; every group can be made alone, in any order, always the same."""
+
+    groups: int
+    """Each with a tube and a geometry of its own."""
+    stacks: int = 1024
+    """In a group."""
+    seed: int = 0
+    held_out: float = 0.1
+    """Share of the groups whose instruments and stacks training never sees."""
+    kept_back: float = 0.1
+    """Share of the stacks of all other groups that training never sees."""
+    drawn: Sampling = field(default_factory=Sampling)
+    cells: int = 2
+    """Slices of a layer for secondary fluorescence."""
+
+    def __post_init__(self) -> None:
+        if self.groups < 2 or self.stacks < 2:
+            raise InputError(f"a bank needs two groups and two stacks or more; found {self.groups} and {self.stacks}")
+        for name in ("held_out", "kept_back"):
+            if not 0 < getattr(self, name) < 1:
+                raise InputError(f"{name} is a share between 0 and 1; found {getattr(self, name):g}")
+
+
+class Split(NamedTuple):
+    """Numbers of the groups."""
+
+    training: tuple[int, ...]
+    held_out: tuple[int, ...]
+
+
+class SourceGroup(NamedTuple):
+    """Stacks seen by one tube from one side."""
+
+    photons: np.ndarray
+    """Towards the detector, float16 [stack, source], each stack in a unit of its own; the last sources may be empty."""
+    energy: np.ndarray
+    """Of each source [keV], float64 [source]."""
+    lines: int
+    """Number of the first sources, which are fluorescence; all others are scattered."""
+    labels: Labels
+    training: int
+    """Number of the first stacks, which are for training; the others are kept back."""
+    instrument: Instrument
+    """Tube, geometry and scattering of the group; its detector is only the one that the evidence was computed for."""
+
+
+def split(plan: SourcePlan) -> Split:
+    """Return which groups are for training and which are held out, at least one of each."""
+    number = min(max(1, round(plan.held_out * plan.groups)), plan.groups - 1)
+    order = np.random.default_rng((plan.seed, plan.groups, 2)).permutation(plan.groups).tolist()
+    return Split(tuple(sorted(order[number:])), tuple(sorted(order[:number])))
+
+
+def source_group(plan: SourcePlan, number: int, *, progress: Progress = silent) -> SourceGroup:
+    """Compute one group of a bank: about 20 ms a stack on two cores, nearly all of it for the evidence."""
+    if not 0 <= number < plan.groups:
+        raise InputError(f"the bank has the groups 0 to {plan.groups - 1}; asked for {number}")
+    instrument = random_instrument(rng=np.random.default_rng((plan.seed, number, 0)))
+    scanner = prepare(instrument, sample_elements(plan.drawn))
+    rng = np.random.default_rng((plan.seed, number, 1))
+    sampled = sample_stacks(plan.stacks, scanner.elements, options=plan.drawn, rng=rng)
+    labels = labels_of(
+        sampled, scanner, xrf_classes(plan.drawn.table), options=plan.drawn, cells=plan.cells, progress=progress
+    )
+    photons, energy, lines = sources_of(sampled.packed, scanner, cells=plan.cells)
+    kept_back = 0 if number in split(plan).held_out else max(1, round(plan.kept_back * plan.stacks))
+    return SourceGroup(photons, energy, lines, labels, plan.stacks - kept_back, instrument)
+
+
+def sources_of(packed: Packed, scanner: Scanner, *, cells: int) -> tuple[np.ndarray, np.ndarray, int]:
+    """Return photons float16 [stack, source], their energies [source] keV, and how many sources are fluorescence."""
+    fold, energy = _fold(scanner)
+    lines = len(scanner.bench.excitation.line_energy)
+    empty = -len(energy) % BLOCK
+    photons = np.zeros((len(packed.mass), len(energy) + empty), np.float16)
+    start = 0
+    for chunk in photons_of(packed.mass, packed.shares, scanner, cells=cells):
+        found = np.asarray(chunk)
+        found = np.concatenate([found[:, :lines], found[:, lines:] @ fold], axis=1)
+        stop = start + len(found)
+        photons[start:stop, : len(energy)] = found * (BRIGHTEST / found.max(axis=1, keepdims=True))
+        start = stop
+    return photons, np.concatenate([energy, np.full(empty, energy[-1])]), lines
+
+
+def write_group(path: Path, group: SourceGroup) -> None:
+    """Write a group as .npz; it takes its place in one step."""
+    arrays = {"photons": group.photons, "energy": group.energy, **group.labels._asdict()}
+    with written_aside(Path(path)) as aside, aside.open("wb") as file:
+        np.savez(
+            file, allow_pickle=False, lines=group.lines, training=group.training,
+            instrument=json.dumps(asdict(group.instrument, dict_factory=_without_none)), **arrays,
+        )  # fmt: skip
+
+
+def read_group(path: Path) -> SourceGroup:
+    """Read what `write_group` wrote. Raises InputError for anything else."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            held = {name: file[name] for name in file.files}
+        labels = Labels(*(held[name] for name in Labels._fields))
+        instrument = instrument_from(json.loads(str(held["instrument"])), where=str(path))
+        numbers = int(held["lines"]), labels, int(held["training"]), instrument
+        return SourceGroup(held["photons"], held["energy"], *numbers)
+    except (OSError, ValueError, KeyError, BadZipFile) as error:
+        raise InputError(f"{path} holds no group of sources ({error}). Make it again") from error
+
+
+def _without_none(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Fields that are not set stay out of the file, as in an instrument's TOML."""
+    return {name: value for name, value in pairs if value is not None}
+
+
+def _fold(scanner: Scanner) -> tuple[np.ndarray, np.ndarray]:
+    """Matrix [entry, source] from the scattered part of `emitted` to Rayleigh lines and the grid; all energies [keV].
+
+    The energies are those of the fluorescence lines, the anode's lines and the grid.
+    """
+    instrument, excitation = scanner.instrument, scanner.bench.excitation
+    low, width, beam, energy = (
+        np.asarray(getattr(excitation, name), np.float64) for name in ("low", "width", "beam", "energy")
+    )
+    grid = _grid(instrument.tube.voltage)
+    cell = np.diff(channel_edges(grid))
+    bins, peaks = np.flatnonzero((width > 0) & (beam > 0)), np.flatnonzero((width == 0) & (beam > 0))
+    coherent = np.zeros((len(energy), len(peaks) + len(grid)))
+    coherent[peaks, np.arange(len(peaks))] = 1.0
+    middle = low[bins] + width[bins] / 2
+    hats = np.array([np.interp(grid, middle, row, left=0.0, right=0.0) for row in np.eye(len(bins))]) * cell
+    coherent[bins, len(peaks) :] = hats / hats.sum(axis=1, keepdims=True)
+    geometry = instrument.geometry
+    incoherent = np.zeros((len(energy), len(DOPPLER_GROUPS), coherent.shape[1]))
+    for number, group in enumerate(DOPPLER_GROUPS):
+        incoherent[:, number, len(peaks) :] = cell * doppler_density(
+            low + width / 2, grid, group=group, angle=geometry.scattering_angle(), acceptance=geometry.acceptance,
+            width=width, twice=instrument.multiple,
+        )  # fmt: skip
+    incoherent[beam == 0] = 0.0
+    fold = np.concatenate([coherent, incoherent.reshape(-1, coherent.shape[1])])
+    energies = np.concatenate([np.asarray(excitation.line_energy, np.float64), energy[peaks], grid])
+    return fold.astype(np.float32), energies
+
+
+def _grid(voltage: float) -> np.ndarray:
+    """Energies [keV] so close that no detector sees them as steps."""
+    energies = [FIRST]
+    while energies[-1] < voltage + 0.5:
+        energies.append(energies[-1] + float(SHARPEST.fwhm(energies[-1])) / STEPS_PER_FWHM)
+    return np.array(energies)

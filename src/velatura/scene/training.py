@@ -1,0 +1,184 @@
+"""The stream of training: the photons of a bank counted by another detector at every step, with the labels to learn.
+
+No spectrum repeats: detector, gas before it, collimator's lines, background, pile-up, drift of the calibration, dose
+and Poisson counts are drawn anew from the key of the step, and the same key gives the same batch. Counts are drawn on
+the grid itself, where they are Poisson and independent; measured ones come onto it by `base.axis.redistribute`, which
+keeps them so.
+"""
+
+from dataclasses import replace
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, PRNGKeyArray
+
+from velatura.atomic.attenuation import mass_attenuation
+from velatura.atomic.lines import lines_of
+from velatura.base.errors import InputError
+from velatura.physics.counting import jitter, pile_up, poisson, smooth_background
+from velatura.physics.detector import LOWEST, line_response
+from velatura.physics.instrument import Instrument, random_instrument
+from velatura.physics.material import material
+from velatura.scene.classes import XrfClass
+from velatura.scene.sources import SourceGroup
+
+CHANNELS, LOW, HIGH = 1024, 0.5, 41.0  # the grid: channels of 0.03955 keV between these energies [keV]
+DETECTABLE = 25.0  # delta chi2, five standard deviations
+GAIN_DRIFT, OFFSET_DRIFT = 0.0025, 0.5  # standard deviation of a factor; channels, uniform both ways
+MOST_BLUR = 0.7  # channels of standard deviation: up to 5 % more width at Mn Ka
+DECAY = (4.0, 16.0)  # keV, of the smooth background
+ANODES = ("Rh", "Mo", "Ag", "W")
+KNOWN = 0.5  # share of the spectra that are told their instrument
+
+
+class Drawn(NamedTuple):
+    """Spectra with what is in them; [paint, class] are visible and hidden paint, and the classes of the bank."""
+
+    features: np.ndarray
+    """Counts on the grid, whole numbers in float32 [spectrum, channel]."""
+    condition: np.ndarray
+    """The instrument as `described`, or zeros: not known. float32 [spectrum, 8]."""
+    labels: np.ndarray
+    """Whether a class is there, bool [spectrum, paint, class]."""
+    mask: np.ndarray
+    """Whether that is to be learned, bool [spectrum, paint, class]: not for what is there but cannot be seen."""
+    share: np.ndarray
+    """Volume share of the class among the pigments of its paint, float32 [spectrum, paint, class]."""
+    mass_thickness: np.ndarray
+    """[g/cm2], float32 [spectrum, paint, class]"""
+    order: np.ndarray
+    """Whether two paints, one over the other, can be told from a mixture of both, bool [spectrum]."""
+    dose: np.ndarray
+    """Expected counts, float32 [spectrum]."""
+    stack: np.ndarray
+    """Number in the group, int [spectrum]."""
+
+
+def grid() -> np.ndarray:
+    """Return the energies [keV] of the channels of all features, float64 [channel]."""
+    return LOW + (np.arange(CHANNELS) + 0.5) * (HIGH - LOW) / CHANNELS
+
+
+def described(instrument: Instrument) -> np.ndarray:
+    """Return what a network is told: anode (one of ANODES, or none), voltage / 50 kV, sines of both angles, gas."""
+    geometry = instrument.geometry
+    sines = np.sin(np.radians([geometry.incidence_angle, geometry.take_off_angle]))
+    anode = [float(instrument.tube.anode == name) for name in ANODES]
+    return np.array([*anode, instrument.tube.voltage / 50, *sines, geometry.atmosphere == "air"], np.float32)
+
+
+def draw(
+    group: SourceGroup,
+    classes: tuple[XrfClass, ...],
+    number: int = 512,
+    *,
+    key: PRNGKeyArray,
+    counts: tuple[float, float] = (1e3, 1e5),
+    kept_back: bool = False,
+) -> Drawn:
+    """Draw a batch of spectra from one group through one new detector.
+
+    classes: those of the bank, in order; counts: range of the dose, log-uniform; kept_back: draw from the stacks of the
+    group that training never sees. Same key, same batch. Raises InputError when the group has no stacks of the kind.
+    """
+    rng = np.random.default_rng(np.asarray(jax.random.key_data(key)).tolist())
+    first, last = (group.training, len(group.photons)) if kept_back else (0, group.training)
+    if first == last:
+        raise InputError("this group keeps no stacks back: it is held out as a whole. Draw from all of it")
+    stack = rng.integers(first, last, number)
+    dose = _log_uniform(counts, number, rng=rng)
+    scanner = new_detector(group, rng=rng)
+    scattered = (np.arange(len(group.energy)) >= group.lines).astype(np.float32)
+    features = _counts(
+        group.photons[stack], scattered, _response(group, scanner), _parasites(scanner), dose, _drifts(number, rng),
+        key=jax.random.fold_in(key, 1),
+    )  # fmt: skip
+    known = rng.random(number) < KNOWN
+    share, evidence = group.labels.share[stack], dose[:, None, None] * group.labels.delta_chi2[stack]
+    visible = np.array([row.visible for row in classes])
+    return Drawn(
+        np.asarray(features), known[:, None] * described(scanner), share > 0,
+        ((share == 0) | (evidence >= DETECTABLE)) & visible, share, group.labels.mass_thickness[stack],
+        dose * group.labels.order[stack] >= DETECTABLE, dose, stack,
+    )  # fmt: skip
+
+
+def new_detector(group: SourceGroup, *, rng: np.random.Generator) -> Instrument:
+    """Draw another detector, collimator and way through the gas for the tube and geometry of a group."""
+    drawn = random_instrument(rng=rng)
+    geometry = replace(group.instrument.geometry, path_out=drawn.geometry.path_out)
+    return replace(drawn, tube=group.instrument.tube, geometry=geometry, multiple=group.instrument.multiple)
+
+
+class _Drifts(NamedTuple):
+    """What differs from spectrum to spectrum, each [spectrum]."""
+
+    gain: np.ndarray
+    offset: np.ndarray
+    blur: np.ndarray
+    pile_up: np.ndarray
+    background: np.ndarray
+    decay: np.ndarray
+
+
+def _drifts(number: int, rng: np.random.Generator) -> _Drifts:
+    drawn = (
+        1 + GAIN_DRIFT * np.clip(rng.standard_normal(number), -3, 3),
+        rng.uniform(-OFFSET_DRIFT, OFFSET_DRIFT, number),
+        rng.uniform(0, MOST_BLUR, number),
+        rng.uniform(0, 0.03, number),
+        rng.uniform(0, 0.3, number) ** 2,
+        _log_uniform(DECAY, number, rng=rng),
+    )
+    return _Drifts(*(values.astype(np.float32) for values in drawn))
+
+
+def _log_uniform(limits: tuple[float, float], number: int, *, rng: np.random.Generator) -> np.ndarray:
+    return np.exp(rng.uniform(np.log(limits[0]), np.log(limits[1]), number)).astype(np.float32)
+
+
+def _response(group: SourceGroup, scanner: Instrument) -> np.ndarray:
+    """Counts [source, channel] per photon, through the gas and collimator of this scanner."""
+    geometry, passed = scanner.geometry, np.ones(len(group.energy))
+    if geometry.atmosphere != "vacuum":
+        gas = material(geometry.atmosphere)
+        depth = gas.density * geometry.path_out / 10
+        passed = np.exp(-depth * mass_attenuation(gas.mass_fractions(), np.clip(group.energy, LOWEST, 60)))
+    passed[group.lines :] *= scanner.scatter
+    response = line_response(group.energy, grid(), detector=scanner.detector)
+    return response * passed[:, None].astype(np.float32)
+
+
+def _parasites(scanner: Instrument) -> np.ndarray:
+    """Counts [channel] in the lines of collimator and housing per scattered count."""
+    shape = np.zeros(CHANNELS, np.float32)
+    for element, share in scanner.parasites:
+        found = lines_of(element, ("K", "L"), window=(0.9, scanner.tube.voltage))
+        hardest = [line for line in found if line.edge[0] == found[0].edge[0]] if found else []
+        weight, energy = (np.array([getattr(line, name) for line in hardest]) for name in ("weight", "energy"))
+        drawn = weight @ line_response(energy, grid(), detector=scanner.detector)
+        shape += share * drawn / max(drawn.sum(), 1e-12)
+    return shape
+
+
+@jax.jit
+def _counts(
+    photons: Array, scattered: Array, response: Array, parasites: Array, dose: Array, drifts: _Drifts,
+    *, key: PRNGKeyArray,
+) -> Array:  # fmt: skip
+    """Poisson counts float32 [spectrum, channel]; scattered [source]: 1 for what sets off the parasites' lines."""
+    photons = photons.astype(jnp.float32)
+    spectra = photons @ response
+    spectra += (photons @ (scattered * response.sum(axis=1)))[:, None] * parasites
+    axis = jnp.asarray(grid(), jnp.float32)
+    smooth = jax.vmap(lambda decay: smooth_background(axis, decay=decay))(drifts.decay)
+    spectra += (drifts.background * spectra.sum(axis=1))[:, None] * smooth
+    zero = -LOW * CHANNELS / (HIGH - LOW) - 0.5
+    spectra = jax.vmap(lambda row, share: pile_up(row, share, zero_channel=zero))(spectra, drifts.pile_up)
+    spectra = jax.vmap(lambda row, gain, offset, blur: jitter(row, gain, offset, blur=blur))(
+        spectra, drifts.gain, drifts.offset, drifts.blur
+    )
+    spectra *= (dose / spectra.sum(axis=1))[:, None]
+    return poisson(spectra, key=key).astype(jnp.float32)
