@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from velatura.atomic.attenuation import mass_attenuation, photoabsorption
+from velatura.atomic.scattering import differential_coherent
 from velatura.base.errors import InputError
 from velatura.physics.detector import (
     Detector,
@@ -16,12 +17,13 @@ from velatura.physics.detector import (
     escape_ratio,
     line_response,
     profile_response,
+    recoils,
     spread_lines,
 )
 
 AXIS = -0.96 + np.arange(4096) * 0.01
 SDD = Detector()
-PLAIN = Detector(tail=0.0, shelf=0.0, escape=False)
+PLAIN = Detector(tail=0.0, shelf=0.0, escape=False, recoil=False)
 BINS = np.arange(6, 60) * 0.5
 
 
@@ -63,12 +65,13 @@ def test_efficiency_is_window_dead_layer_and_crystal() -> None:
 @pytest.mark.parametrize(
     "detector", [SDD, PLAIN, Detector(shelf=0.005, escape=False), Detector(tail=0.03, tail_width=0.3)]
 )
-def test_rows_sum_to_the_efficiency(detector: Detector) -> None:
+def test_rows_sum_to_the_efficiency_and_the_recoils(detector: Detector) -> None:
     energy = np.linspace(2.0, 38.0, 200)
     for axis in (AXIS, -0.5 + np.arange(1024) * 0.04):
         rows = line_response(energy, axis, detector=detector)
         assert rows.dtype == np.float32
-        np.testing.assert_allclose(rows.sum(axis=1), efficiency(detector, energy), rtol=1e-3)
+        expected = efficiency(detector, energy) + recoils(detector, energy)
+        np.testing.assert_allclose(rows.sum(axis=1), expected, rtol=1e-3)
         assert rows.min() >= -1e-9
 
 
@@ -125,6 +128,41 @@ def test_the_shelf_is_flat_from_zero_to_the_line() -> None:
     np.testing.assert_allclose(shelf[inside], 0.004 * 0.01 / 8.0, rtol=1e-6)
     assert np.abs(shelf[(AXIS < -0.01) | (AXIS > 8.5)]).max() < 1e-12
     assert np.interp(8.0, AXIS, shelf) == pytest.approx(0.5 * 0.004 * 0.01 / 8.0, rel=0.02)
+
+
+def test_recoil_of_a_thin_crystal_is_the_ratio_of_cross_sections() -> None:
+    """Compton over photoelectric, with Compton as what absorption and Rayleigh scatter leave of the attenuation."""
+    thin, energy = Detector(thickness=0.1, window=0.0, dead_layer=0.0), np.array([20.0, 30.0, 40.0])
+    cosines, weights = np.polynomial.legendre.leggauss(200)
+    angles = np.degrees(np.arccos(cosines))[:, None]
+    rayleigh = 2 * np.pi * weights @ differential_coherent("Si", energy, angles)
+    compton = mass_attenuation("Si", energy) - photoabsorption("Si", energy) - rayleigh
+    found = recoils(thin, energy) / efficiency(thin, energy)
+    assert found == pytest.approx(compton / photoabsorption("Si", energy), rel=0.02)
+    assert recoils(SDD, energy) / efficiency(SDD, energy) == pytest.approx([0.0195, 0.101, 0.284], rel=0.02)
+
+
+def test_recoil_escapes_as_a_random_walk_says() -> None:
+    """Photons that enter straight, scatter once at random and evenly in all directions, and fly on."""
+    rng, depth = np.random.default_rng(7), 450 * 2.329e-4
+    for energy in (20.0, 40.0):
+        total = float(mass_attenuation("Si", energy))
+        flown, cosine = rng.exponential(1 / total, 200_000), rng.uniform(-1, 1, 200_000)
+        left = np.where(cosine > 0, depth - flown, flown) / np.maximum(np.abs(cosine), 1e-9)
+        escaping = np.mean(np.where(flown < depth, np.exp(-total * np.maximum(left, 0)), 0.0))
+        compton = recoils(Detector(thickness=0.01, window=0, dead_layer=0), energy) / (0.01 * 2.329e-4)
+        found = recoils(Detector(window=0, dead_layer=0), energy)
+        assert found == pytest.approx(escaping * compton / total, rel=0.03)
+
+
+def test_recoil_ends_near_the_largest_loss_of_a_free_electron() -> None:
+    """2 E2 / (511 + 2 E) keV, 1.45 at 20 keV; the motion of the electrons carries some counts further."""
+    row = line_response(np.array([20.0]), AXIS, detector=replace(PLAIN, recoil=True))[0].astype(float)
+    low = AXIS < 8.0
+    assert row[low].sum() == pytest.approx(recoils(SDD, 20.0), rel=2e-3)
+    assert row[(AXIS > 1.45) & low].sum() / row[low].sum() == pytest.approx(0.17, abs=0.03)
+    assert row[(AXIS > 4.0) & low].sum() / row[low].sum() < 0.01
+    assert not line_response(np.array([20.0]), AXIS, detector=PLAIN)[0][low].any()
 
 
 def test_photons_beyond_the_axis_are_lost() -> None:
