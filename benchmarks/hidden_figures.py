@@ -18,7 +18,7 @@ from velatura.reduce.bins import make_bins, rebin
 from velatura.reduce.pca import principal_components
 from velatura.scene.phantom import phantom
 from velatura.scene.truth import score_labels, score_maps
-from velatura.tasks.composites import line_windows
+from velatura.tasks.composites import measure_lines
 from velatura.tasks.segment import Segmentation, segment
 
 FIRST, CLUSTERS, MORE_CLUSTERS = 10, 10, 14
@@ -26,14 +26,11 @@ COUNTS = (5000, 500)
 FRESH = 3000  # first seed; none below was looked at while the method was made
 
 
-def element_windows(cube: xr.Dataset, seed: int) -> tuple[np.ndarray, np.ndarray | None]:
-    """The ten strongest elements that the scan shows: counts in the main line's window less those beside it."""
-    from velatura.cluster.signals import measure_signals
-
-    windows = {name: window for name, window in line_windows(cube).items() if not name.endswith("Lb")}
-    signals = measure_signals(cube.counts.values, cube.energy.values, windows)
-    net = signals.counts - signals.beside.mean(1)
-    return net[np.argsort(-net.sum((1, 2)))[:FIRST]], None
+def element_maps(cube: xr.Dataset, seed: int) -> tuple[np.ndarray, np.ndarray | None]:
+    """The ten strongest elements that the scan shows: net counts of their main lines by a linear fit."""
+    signals = measure_lines(cube)
+    assert signals is not None
+    return signals.net[np.argsort(-signals.net.sum((1, 2)))[:FIRST]], None
 
 
 def factorisation(cube: xr.Dataset, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -79,7 +76,7 @@ def ours(
 
 
 METHODS: dict[str, Callable] = {
-    "element windows": element_windows,
+    "element maps": element_maps,
     "NMF, 10": factorisation,
     "k-means, 10": k_means,
     "fuzzy c-means, 10": fuzzy_means,

@@ -5,7 +5,7 @@ by their soft lines alone (passages.py); within each, clusters are split by a ha
 those that hold less; the upper ones of all passages together make one composite map. None of this knows the truth.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -14,16 +14,18 @@ from velatura.cluster.evidence import core, morans_i, outline_step
 from velatura.cluster.passages import deeper_parts, hellinger, surface_passages
 from velatura.cluster.signals import Signals
 
-MODEL_ERROR = 0.03  # of a line's counts: cells of one material differ that much besides Poisson noise
+MODEL_ERROR = 0.03  # of all counts in a line's window, its own included: no model of them is truer than that
 CELL_PIXELS = 12.0  # lighter cells have no voice in a split
 LEAST_CONTRAST, LEAST_SIGNIFICANCE = 1.3, 3.0  # of a split that is followed at all
 AFTERTHOUGHT = 0.6  # rank of a signature that shows only once others are set aside
+SHARED = 0.05  # of a map, inside an announced one, from which setting that aside matters
 COMPARED_PIXELS = 100_000  # a map is compared with others on about that many
 REDUNDANT = 0.9  # correlation with a map already proposed
-HIDDEN_CONTRAST, HIDDEN_SIGNIFICANCE, HIDDEN_PIXELS = 2.0, 6.0, 20.0  # of a split that counts as evidence
+HIDDEN_CONTRAST, HIDDEN_SIGNIFICANCE, HIDDEN_PIXELS = 2.0, 5.5, 12.0  # of a split that counts as evidence
 HIDDEN_PASSAGES, HIDDEN_SHARE = 3, 0.6  # passages crossed, and their share of the map
-RAMP = 0.25, 0.6  # part of the way from the lower to the upper level where a cell begins to count, and counts fully
-HIDDEN_COHERENCE, HIDDEN_OUTLINE, SAME_SURFACE = 0.5, 0.75, 0.1
+LEAST_RISE = 0.15  # of the largest rise of a line in any passage
+RAMP = 0.2, 0.45  # part of the way from the lower to the upper level where a cell begins to count, and counts fully
+HIDDEN_COHERENCE, HIDDEN_OUTLINE, SAME_SURFACE = 0.5, 0.75, 0.07
 HIDDEN_CORE, HIDDEN_CORE_SHARE = 12, 0.25  # pixels of a passage's inside that are no rim, and their share of it
 
 
@@ -36,7 +38,7 @@ class Composite:
     reference: np.ndarray
     """Weights float32 [y, x] of the pixels it is to be compared with: the same visible paint without the signature."""
     signature: str
-    """What its pixels hold: "Hg-La"; "Pb-La without Hg-La" where other proposals were set aside first."""
+    """What its pixels hold: "Hg-La"; "Pb-La without Hg-La" where pixels of announced maps were set aside first."""
     weights: np.ndarray
     """Share of each cluster that lies inside, float64 [cluster]."""
     members: tuple[int, ...]
@@ -51,6 +53,9 @@ class Composite:
     """Share of the contrast found right at the outline, 1 for an edge."""
     hidden: bool
     """Announced as hidden: crosses several passages, with edges, under an unchanged surface."""
+
+
+_Images = dict[int, np.ndarray]
 
 
 class Proposals(NamedTuple):
@@ -78,9 +83,10 @@ class _Cells:
 
     mass: np.ndarray
     net: np.ndarray
+    gross: np.ndarray
     variance: np.ndarray
     surface: np.ndarray
-    """[cluster, part], [cluster, part, line] twice and [cluster, part, bin]."""
+    """[cluster, part], [cluster, part, line] three times and [cluster, part, bin]."""
     passage: np.ndarray
     """int [part]"""
 
@@ -92,6 +98,7 @@ class _Split:
     passage: int
     low: float
     high: float
+    """Mean net counts of a pixel."""
     significance: float
     contrast: float
     pixels: float
@@ -100,11 +107,15 @@ class _Split:
 
 @dataclass(frozen=True)
 class _Candidate:
+    """A line, and where it rises within passages."""
+
     line: int
     name: str
     weight: np.ndarray
     """[cluster, part]"""
     splits: tuple[_Split, ...]
+    visible: float
+    """Net counts of a pixel where visible paint holds most of it."""
     image: np.ndarray
     significance: float
     coherence: float
@@ -126,10 +137,11 @@ def propose(
     """
     used = np.ones(memberships.shape[1:], bool) if used is None else used
     passages = surface_passages(signals.surface, used, rng=rng)
-    parts = deeper_parts(signals.counts, passages, rng=rng)
+    parts = deeper_parts(signals.net, signals.variance, passages, rng=rng)
     cells = _gather(memberships, signals, passages, parts, fuzzifier)
-    alive, aside = np.ones(cells.mass.shape), []
-    pool = _candidates(memberships, signals, cells, parts, alive, aside)
+    alive, announced = np.ones(cells.mass.shape), {}
+    pool = _candidates(memberships, signals, cells, parts, alive)
+    whole = {candidate.line: candidate.image for candidate in pool}
     looked_at = np.flatnonzero(used)[:: max(1, int(used.sum()) // COMPARED_PIXELS)]
     shown: list[np.ndarray] = []
     composites: list[Composite] = []
@@ -143,77 +155,105 @@ def propose(
         composites.append(_describe(chosen, memberships, signals, cells, passages))
         if composites[-1].hidden:
             alive = alive * (chosen.weight < 0.5)
-            aside.append(signals.lines[chosen.line])
-            pool += _candidates(memberships, signals, cells, parts, alive, aside)
+            announced[chosen.line] = chosen.image
+            others = _candidates(memberships, signals, cells, parts, alive)
+            pool += [
+                _afterthought(one, whole, announced, signals.lines)
+                for one in others
+                if one.line not in announced and _set_aside(one, whole, announced)
+            ]
     return Proposals(tuple(composites), passages)
 
 
 def _gather(memberships, signals: Signals, passages: np.ndarray, parts: np.ndarray, fuzzifier: float) -> _Cells:
-    """Weighted means of all cells; the background of a line is the lower of its two sides."""
+    """Weighted means of all cells."""
     count, clusters, lines = int(parts.max()) + 1, len(memberships), len(signals.lines)
     mass = np.zeros((clusters, count))
-    net, variance = np.zeros((2, clusters, count, lines))
+    net, gross, variance = np.zeros((3, clusters, count, lines))
     surface = np.zeros((clusters, count, len(signals.surface)))
     for part in range(count):
         here = parts == part
         weight = memberships[:, here].astype(np.float64) ** fuzzifier
         mass[:, part] = weight.sum(1)
         scale = 1 / np.maximum(mass[:, part], 1e-9)[:, None]
-        gross, below, above = (w[:, here].T for w in (signals.counts, signals.beside[:, 0], signals.beside[:, 1]))
-        net[:, part] = scale * (weight @ gross - np.minimum(weight @ below, weight @ above))
-        variance[:, part] = scale**2 * (weight**2 @ (gross + (below + above) / 2))
+        net[:, part] = scale * (weight @ signals.net[:, here].T)
+        gross[:, part] = scale * (weight @ signals.counts[:, here].T)
+        variance[:, part] = scale**2 * (weight**2 @ signals.variance[:, here].T)
         surface[:, part] = weight @ signals.surface[:, here].T
     owner = np.array([passages[parts == part][0] for part in range(count)])
-    return _Cells(mass, net, variance, surface, owner)
+    return _Cells(mass, net, gross, variance, surface, owner)
 
 
-def _candidates(memberships, signals: Signals, cells: _Cells, parts, alive: np.ndarray, aside: list[str]):
+def _candidates(memberships, signals: Signals, cells: _Cells, parts, alive: np.ndarray) -> list[_Candidate]:
     """One candidate for each line that splits some passage, among the cells still alive."""
     found = []
     for line, name in enumerate(signals.lines):
-        splits, weight = [], np.zeros(cells.mass.shape)
-        for passage in range(cells.passage.max() + 1):
-            here = cells.passage == passage
-            split = _split(cells, here, line, alive, passage)
-            if split is not None:
-                rise = (cells.net[:, here, line] - split.low) / (split.high - split.low)
-                weight[:, here] = np.clip((rise - RAMP[0]) / (RAMP[1] - RAMP[0]), 0, 1) * alive[:, here]
-                splits.append(split)
+        divided = [_split(cells, line, alive, passage) for passage in range(cells.passage.max() + 1)]
+        splits = _alike(divided)
+        weight = np.zeros(cells.mass.shape)
+        for split in splits:
+            here = cells.passage == split.passage
+            rise = (cells.net[:, here, line] - split.low) / (split.high - split.low)
+            weight[:, here] = np.clip((rise - RAMP[0]) / (RAMP[1] - RAMP[0]), 0, 1) * alive[:, here]
         if not splits:
             continue
         image = _compose(memberships, weight, parts)
         pixels = np.array([split.pixels for split in splits])
         significance = float(np.average([split.significance for split in splits], weights=pixels))
-        label = f"{name} without {', '.join(aside)}" if aside else name
         coherence = morans_i(image, parts >= 0)
-        rank = significance * max(coherence, 0.0) * (AFTERTHOUGHT if aside else 1.0)
-        found.append(_Candidate(line, label, weight, tuple(splits), image, significance, coherence, rank))
+        rank = significance * max(coherence, 0.0)
+        visible = _visible_level(cells, line, divided)
+        found.append(_Candidate(line, name, weight, tuple(splits), visible, image, significance, coherence, rank))
     return found
 
 
-def _split(cells: _Cells, here: np.ndarray, line: int, alive: np.ndarray, passage: int) -> _Split | None:
+def _set_aside(candidate: _Candidate, whole: _Images, announced: _Images) -> list[int]:
+    """Lines of the announced maps that hold a good part of where this line rises by itself."""
+    image = whole.get(candidate.line, candidate.image)
+    return [line for line, map_ in announced.items() if float((image * map_).sum()) > SHARED * float(image.sum())]
+
+
+def _afterthought(candidate: _Candidate, whole: _Images, announced: _Images, names: tuple[str, ...]) -> _Candidate:
+    """Name a candidate after what was set aside, and rank it lower."""
+    without = ", ".join(names[line] for line in _set_aside(candidate, whole, announced))
+    return replace(candidate, name=f"{candidate.name} without {without}", rank=AFTERTHOUGHT * candidate.rank)
+
+
+def _alike(splits: list[_Split | None]) -> list[_Split]:
+    """Leave out passages in which a line rises far less than in others: what it shows there is something else."""
+    found = [split for split in splits if split is not None]
+    most = max((split.high - split.low for split in found), default=0.0)
+    return [split for split in found if split.high - split.low > LEAST_RISE * most]
+
+
+def _visible_level(cells: _Cells, line: int, splits: list[_Split | None]) -> float:
+    """Largest mean count of a line in any passage, of its lower part where it is divided: what visible paints hold."""
+    means = [split.low for split in splits if split is not None]
+    for passage in (number for number, split in enumerate(splits) if split is None):
+        mass, net = (kind[:, cells.passage == passage] for kind in (cells.mass, cells.net[..., line]))
+        means.append(float((mass * net).sum() / max(mass.sum(), 1e-9)))
+    return max(means)
+
+
+def _split(cells: _Cells, line: int, alive: np.ndarray, passage: int) -> _Split | None:
     """The two-level split of one passage's cells with the largest gap in its own standard deviations, if worth it."""
+    here = cells.passage == passage
     mass = (cells.mass * alive)[:, here].ravel()
     voice = np.flatnonzero(mass > CELL_PIXELS)
     if len(voice) < 2:
         return None
-    net, variance = cells.net[:, here, line].ravel()[voice], cells.variance[:, here, line].ravel()[voice]
-    order = np.argsort(net)
-    voice, net, variance, mass = voice[order], net[order], variance[order], mass[voice[order]]
-    below, total = np.cumsum(mass), mass.sum()
-    above = total - below
-    with np.errstate(divide="ignore", invalid="ignore"):
-        sums = np.cumsum(mass * net)
-        low, high = sums / below, (sums[-1] - sums) / above
-        squares = np.cumsum(mass * net**2)
-        spread = (squares - below * low**2 + squares[-1] - squares - above * high**2) / total
-        noise = np.cumsum(mass**2 * variance)
-        noise = noise / below**2 + (noise[-1] - noise) / above**2
-        scale = np.sqrt(np.maximum(spread, 0) + noise + (MODEL_ERROR * np.maximum(abs(low), abs(high))) ** 2)
-        gap = ((high - low) / scale)[:-1]
+    voice = voice[np.argsort(cells.net[:, here, line].ravel()[voice])]
+    net, gross, noise = (kind[:, here, line].ravel()[voice] for kind in (cells.net, cells.gross, cells.variance))
+    mass = mass[voice]
+    below, above = np.cumsum(mass)[:-1], _beyond(mass)
+    low, high = _two_means(mass, net)
+    spread = np.maximum(mass @ net**2 - below * low**2 - above * high**2, 0) / mass.sum()
+    poisson = [means / size for means, size in zip(_two_means(mass, mass * noise), (below, above), strict=True)]
+    doubt = sum(poisson) + (MODEL_ERROR * np.maximum(*_two_means(mass, gross))) ** 2
+    gap = (high - low) / np.sqrt(spread + doubt)
     cut = int(np.argmax(gap))
-    error = 2 * np.sqrt(noise[cut])
-    contrast = (high[cut] - error) / max(max(low[cut], 0) + error, 1e-6)
+    doubt = 2 * np.sqrt(doubt[cut])
+    contrast = (high[cut] - doubt) / max(max(low[cut], 0) + doubt, 1e-6)
     if contrast < LEAST_CONTRAST or gap[cut] < LEAST_SIGNIFICANCE:
         return None
     change = 1.0  # without soft counts nothing is known about the surface
@@ -222,6 +262,17 @@ def _split(cells: _Cells, here: np.ndarray, line: int, alive: np.ndarray, passag
         change = hellinger(surface[: cut + 1].sum(0), surface[cut + 1 :].sum(0))
     pixels = float(min(below[cut], above[cut]))
     return _Split(passage, low[cut], high[cut], float(gap[cut]), float(contrast), pixels, change)
+
+
+def _two_means(mass: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Weighted means [cut] of the cells up to each cut, and of those beyond it."""
+    sums = np.cumsum(mass * values)
+    return sums[:-1] / np.cumsum(mass)[:-1], (sums[-1] - sums[:-1]) / _beyond(mass)
+
+
+def _beyond(mass: np.ndarray) -> np.ndarray:
+    """Mass of the cells beyond each cut."""
+    return mass.sum() - np.cumsum(mass)[:-1]
 
 
 def _compose(memberships: np.ndarray, weight: np.ndarray, parts: np.ndarray) -> np.ndarray:
@@ -250,14 +301,19 @@ def _rank(candidate: _Candidate, shown: list[np.ndarray], pixels: np.ndarray) ->
     return 0.0 if known > REDUNDANT else candidate.rank * (1 - known)
 
 
-def _is_evidence(split: _Split, inside: np.ndarray, passages: np.ndarray) -> bool:
-    """The same surface, a strong and sure contrast, and more than the rim of a neighbour that the beam blurs."""
-    here = passages == split.passage
+def _is_evidence(split: _Split, chosen: _Candidate, passages: np.ndarray) -> bool:
+    """The same surface, a strong and sure contrast, and more than the rim of a neighbour that the beam blurs.
+
+    It must be surer, up to twice, where visible paint elsewhere holds as much of the element: passages that the soft
+    lines tell apart imperfectly can then mix such paint with another.
+    """
+    inside, here = chosen.image > 0.5, passages == split.passage
     whole, solid = int((inside & here).sum()), int((core(inside) & here).sum())
+    common = min(max(chosen.visible / (split.high - split.low), 0), 1)
     return (
         split.surface_change < SAME_SURFACE
         and split.contrast > HIDDEN_CONTRAST
-        and split.significance > HIDDEN_SIGNIFICANCE
+        and split.significance > HIDDEN_SIGNIFICANCE * (1 + common)
         and split.pixels > HIDDEN_PIXELS
         and solid > max(HIDDEN_CORE, HIDDEN_CORE_SHARE * whole)
     )
@@ -266,9 +322,9 @@ def _is_evidence(split: _Split, inside: np.ndarray, passages: np.ndarray) -> boo
 def _describe(chosen: _Candidate, memberships, signals: Signals, cells: _Cells, passages: np.ndarray) -> Composite:
     """The public record of a candidate, with the evidence for a hidden layer."""
     image = chosen.image
-    which = [split.passage for split in chosen.splits if _is_evidence(split, image > 0.5, passages)]
+    which = [split.passage for split in chosen.splits if _is_evidence(split, chosen, passages)]
     share = float(image[np.isin(passages, which)].sum()) / max(float(image.sum()), 1e-9)
-    outline = outline_step(signals.counts[chosen.line], image > 0.5, passages, which=which)
+    outline = outline_step(signals.net[chosen.line], image > 0.5, passages, which=which)
     hidden = (
         len(which) >= HIDDEN_PASSAGES
         and share > HIDDEN_SHARE

@@ -8,11 +8,15 @@ import numpy as np
 from scipy.ndimage import gaussian_filter
 
 SURFACE_GROUPS = 12
-ALIKE = 0.08  # Hellinger distance below which two soft spectra are one passage
+ALIKE = 0.05  # Hellinger distance below which two soft spectra are one passage
 SURFACE_COMPONENTS = 6
-ENOUGH_SURFACE, ENOUGH_LINES = 300, 2000  # mean counts a pixel above which pixels are not smoothed
+LEAST_SURFACE = 5  # mean soft counts a pixel from which passages are sought
+ENOUGH_SURFACE, ENOUGH_LINES = 600, 2000  # mean counts a pixel above which pixels are not smoothed
+LEAST_WIDTH = 0.3  # pixels
 SMOOTHING = 0.7  # pixels
-PARTS = 10
+PARTS = 16
+SPREAD = 0.25  # of a line's counts within one paint, by tint and thickness
+ABSENT = 0.1  # share of the pixels that surely lack a line
 PART_PIXELS = 30
 SAMPLE = 40_000  # pixels that k-means learns from
 STARTS, ROUNDS = 3, 60
@@ -21,37 +25,65 @@ STARTS, ROUNDS = 3, 60
 def surface_passages(surface: np.ndarray, used: np.ndarray, *, rng: np.random.Generator) -> np.ndarray:
     """Group pixels by their soft spectra: int16 [y, x] from 0, and -1 outside `used`.
 
-    surface: counts float32 [bin, y, x]; used: bool [y, x]. k-means on square roots (Poisson counts), then groups whose
-    summed spectra are alike are joined.
+    surface: counts float32 [bin, y, x]; used: bool [y, x]. k-means on square roots (Poisson counts) of neighbourhoods
+    that hold `ENOUGH_SURFACE` counts, then groups whose summed spectra are alike are joined. The photons are dealt into
+    two halves by chance: those whose spectra are compared had no say in the grouping, so that groups made by noise
+    alone are seen to be alike.
     """
-    if len(surface) < 2 or surface[:, used].sum() < 10 * used.sum():
+    counts = surface[:, used].sum(0, dtype=np.float64).mean() if used.any() else 0.0
+    if len(surface) < 2 or counts < LEAST_SURFACE:
         return np.where(used, 0, -1).astype(np.int16)  # too few soft counts to tell: one passage
-    features = _features(surface, used, enough=ENOUGH_SURFACE)
-    features -= features.mean(0)
-    axes = np.linalg.eigh(features.T @ features)[1][:, ::-1][:, :SURFACE_COMPONENTS]
-    labels = _k_means(features @ axes, min(SURFACE_GROUPS, int(used.sum())), rng=rng)
-    spectra = [surface[:, used][:, labels == k].sum(1, dtype=np.float64) for k in range(labels.max() + 1)]
+    width = float(np.sqrt(ENOUGH_SURFACE / counts / (4 * np.pi)))
+    half = rng.binomial(surface.astype(np.int64), 0.5)
+    features, first = (_surface_features(images, used, width=width) for images in (surface, 2.0 * half))
+    mean = features.mean(0)
+    axes = np.linalg.eigh((features - mean).T @ (features - mean))[1][:, ::-1][:, :SURFACE_COMPONENTS]
+    features, first = (features - mean) @ axes, (first - mean) @ axes
+    centres = _k_means(features, min(SURFACE_GROUPS, int(used.sum())), rng=rng)
+    other, groups = (surface - half)[:, used], _nearest(first, centres)
+    spectra = [other[:, groups == k].sum(1, dtype=np.float64) for k in range(len(centres))]
     passages = np.full(used.shape, -1, np.int16)
-    passages[used] = _join_alike(spectra)[labels]
+    passages[used] = _join_alike(spectra)[_nearest(features, centres)]
     return passages
 
 
-def deeper_parts(lines: np.ndarray, passages: np.ndarray, *, rng: np.random.Generator) -> np.ndarray:
-    """Divide each passage by its line counts: int16 [y, x], numbered through all passages; -1 outside.
+def deeper_parts(
+    net: np.ndarray, variance: np.ndarray, passages: np.ndarray, *, rng: np.random.Generator
+) -> np.ndarray:
+    """Divide each passage by the counts of its lines: int16 [y, x], numbered through all passages; -1 outside.
 
-    lines: counts float32 [line, y, x]; passages: as `surface_passages` gives them.
+    net, variance: counts of the lines and their Poisson variance, float32 [line, y, x]; passages: as
+    `surface_passages` gives them. Compared is `levelled`, so that a strong line of the paint itself, whose strength
+    follows tint and thickness, has no more say than a weak one that is there or not.
     """
     used = passages >= 0
-    features, owner = _features(lines, used, enough=ENOUGH_LINES), passages[used]
+    features, owner = _line_features(net, variance, used), passages[used]
     labels, count = np.zeros(len(owner), np.int16), 0
     for passage in range(owner.max() + 1):
         here = np.flatnonzero(owner == passage)
         wanted = min(PARTS, max(1, len(here) // PART_PIXELS))
-        labels[here] = count + _k_means(features[here], wanted, rng=rng)
+        labels[here] = count + _nearest(features[here], _k_means(features[here], wanted, rng=rng))
         count += wanted
     parts = np.full(passages.shape, -1, np.int16)
     parts[used] = labels
     return parts
+
+
+def levelled(net: np.ndarray, floor: np.ndarray | float) -> np.ndarray:
+    """Return 2/r asinh(r sqrt(net + floor)): of variance one for counts of variance floor + net + (r net)^2.
+
+    r is `SPREAD`, how much a line of one paint varies with tint and thickness; floor: variance where there is no line.
+    """
+    return 2 / SPREAD * np.arcsinh(SPREAD * np.sqrt(np.maximum(net, 0) + floor))
+
+
+def _line_features(net: np.ndarray, variance: np.ndarray, used: np.ndarray) -> np.ndarray:
+    """Levelled counts of the used pixels, smoothed where counts are few: float64 [n, line]."""
+    floor = np.quantile(variance[:, used], ABSENT, axis=1)[:, None] + 0.5
+    if net[:, used].sum(0).mean() > ENOUGH_LINES:
+        return levelled(net[:, used], floor).T.astype(np.float64)
+    area = 4 * np.pi * SMOOTHING**2
+    return levelled(_smoothed(net, used, width=SMOOTHING) * area, floor * area).T.astype(np.float64) / np.sqrt(area)
 
 
 def hellinger(first: np.ndarray, second: np.ndarray) -> float:
@@ -67,22 +99,28 @@ def hellinger(first: np.ndarray, second: np.ndarray) -> float:
     return float(np.sqrt(max(0.0, 1 - affinity - noise)))
 
 
-def _features(counts: np.ndarray, used: np.ndarray, *, enough: float) -> np.ndarray:
-    """Square roots of the counts of the used pixels, smoothed where counts are few: float64 [n, bin]."""
-    if counts[:, used].sum(0).mean() > enough:
-        return np.sqrt(counts[:, used].T + 0.375, dtype=np.float64)
-    weight = np.maximum(gaussian_filter(used.astype(np.float32), SMOOTHING), 1e-6)
-    smooth = [gaussian_filter(image * used, SMOOTHING)[used] / weight[used] for image in counts]
-    return np.sqrt(np.stack(smooth, axis=1) + 0.1, dtype=np.float64)
+def _surface_features(surface: np.ndarray, used: np.ndarray, *, width: float) -> np.ndarray:
+    """Square roots of the soft counts around each used pixel: float64 [n, bin]. width: of the mean [pixels]."""
+    return np.sqrt(_smoothed(surface, used, width=width).T + 0.1, dtype=np.float64)
+
+
+def _smoothed(images: np.ndarray, used: np.ndarray, *, width: float) -> np.ndarray:
+    """Means [image, n] around each used pixel, over used pixels. width: standard deviation of the weights [pixels]."""
+    if width < LEAST_WIDTH:
+        return images[:, used]
+    weight = np.maximum(gaussian_filter(used.astype(np.float32), width), 1e-6)
+    return np.stack([gaussian_filter(image * used, width)[used] / weight[used] for image in images])
 
 
 def _k_means(features: np.ndarray, groups: int, *, rng: np.random.Generator) -> np.ndarray:
-    """Labels 0 to groups - 1 of pixels [n, feature]: the best of three runs from k-means++ starts (Arthur 2007)."""
-    if groups < 2:
-        return np.zeros(len(features), int)
+    """Centres [group, feature] of pixels [n, feature]: the best of three runs from k-means++ starts (Arthur 2007)."""
     sample = features if len(features) <= SAMPLE else features[rng.choice(len(features), SAMPLE, replace=False)]
     runs = [_lloyd(sample, _spread_start(sample, groups, rng)) for _ in range(STARTS)]
-    centres = min(runs, key=lambda run: run[1])[0]
+    return min(runs, key=lambda run: run[1])[0]
+
+
+def _nearest(features: np.ndarray, centres: np.ndarray) -> np.ndarray:
+    """Labels of pixels: the number of the nearest centre."""
     return _squares(features, centres).argmin(1)
 
 

@@ -1,18 +1,18 @@
 """Composite maps beside a segmentation: joins of clusters that share a signature, and what they announce as hidden."""
 
 import json
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
-from velatura.atomic.lines import groups_of
+from velatura.atomic.lines import group
 from velatura.base.progress import Progress, silent
 from velatura.cluster.composite import Composite, Proposals, propose
-from velatura.cluster.signals import SURFACE_BAND, measure_signals
-from velatura.spectra.explain import Found
-from velatura.spectra.families import families_of
+from velatura.cluster.signals import SURFACE_BAND, Signals, measure_signals
+from velatura.spectra.families import Family
+from velatura.spectra.line_fit import plan_fit
+from velatura.spectra.pixel_model import pixel_model
 from velatura.spectra.proposal import propose as propose_elements
 from velatura.spectra.response import Detector
 from velatura.spectra.summary import summarise
@@ -20,7 +20,6 @@ from velatura.tasks.cluster_spectra import cluster_spectra
 
 HALF_WIDTH = 0.6  # of the FWHM, each side of a line
 MOST_LINES = 20
-FLANK, FAINT = 0.45, 0.02  # keV to a stronger line, and the share of its counts below which a line is left out
 
 
 def composite_maps(
@@ -33,12 +32,12 @@ def composite_maps(
     `stacks` int16 [y, x], numbers of a passage with what is announced as hidden under it; -1 outside the used pixels.
     """
     energy, used = cube.energy.values, maps.used.values
-    windows = line_windows(cube, progress=progress)
+    signals = measure_lines(cube, progress=progress)
     proposed = Proposals((), np.where(used, 0, -1).astype(np.int16))
-    if windows:
+    if signals is not None:
         proposed = propose(
             maps.membership.values,
-            measure_signals(cube.counts.data, energy, windows, progress=progress),
+            signals,
             used=used,
             fuzzifier=float(json.loads(maps.attrs.get("clustering", "{}")).get("fuzzifier", 1.5)),
             proposals=proposals,
@@ -60,42 +59,62 @@ def composite_maps(
     )
 
 
-def line_windows(cube: xr.Dataset, *, progress: Progress = silent) -> Mapping[str, tuple[float, float]]:
-    """Return windows [keV] at the main lines of the elements that the scan shows, above the soft band.
+def measure_lines(cube: xr.Dataset, *, progress: Progress = silent) -> Signals | None:
+    """Return the counts of the elements that the scan shows, at their main lines above the soft band; None without.
 
-    Of heavy elements (L lines) the second strongest group has a window too, which tells them from their neighbours.
+    Net counts come from a linear fit of all lines, scatter and background together, so that neighbours, tails and
+    escape peaks of stronger lines are not taken for a weak one.
     """
-    attributes, energy = cube.counts.attrs, cube.energy.values
-    known = {name: attributes[name] for name in ("noise", "fano") if attributes.get(name)}
-    detector = Detector(**known)
+    energy, summary = cube.energy.values, summarise(cube, progress=progress)
+    attributes = cube.counts.attrs
+    detector = Detector(**{name: attributes[name] for name in ("noise", "fano") if attributes.get(name)})
     proposal = propose_elements(
         cube,
-        summarise(cube, progress=progress),
+        summary,
         detector=detector,
         anode=attributes.get("anode"),
         tube_voltage=attributes.get("tube_voltage"),
         progress=progress,
     )
-    lowest, highest = SURFACE_BAND[1], float(min(energy[-1], proposal.explanation.energy[-1]))
+    explained = proposal.explanation
+    highest = min(float(energy[-1]), float(explained.energy[-1]))
+    channels = slice(*(int(place) for place in np.searchsorted(energy, (explained.energy[0], highest))))
+    model = pixel_model(
+        summary.sum_spectrum[channels].astype(np.float64),
+        energy[channels],
+        tuple(found.element for found in proposal.found),
+        explained=explained,
+        detector=detector,
+        limit=highest,
+    )
+    windows = _windows(model.families, proposal.symbols(), detector=detector, highest=highest)
+    if not windows:
+        return None
+    plan = plan_fit(
+        tuple(group(name) for name in windows),
+        model.families,
+        model.rows,
+        channels=channels,
+        expected=model.fit / summary.pixels,
+        background=model.smooth / summary.pixels,
+    )
+    estimator = np.zeros((len(energy), len(windows)))
+    estimator[channels] = plan.estimator[:, plan.column]
+    return measure_signals(cube.counts.data, energy, windows, estimator=estimator, progress=progress)
+
+
+def _windows(
+    families: tuple[Family, ...], elements: tuple[str, ...], *, detector: Detector, highest: float
+) -> dict[str, tuple[float, float]]:
+    """Windows [keV] at the main line of each element above the soft band, the most significant elements first."""
     windows = {}
-    for found in _clear(proposal.found):
-        for family in families_of(found.element, window=(lowest, highest))[:1]:
-            second = [line for line in groups_of(found.element) if line.name == f"{found.element}-Lb"]
-            for line in (family.main, *(second if family.kind == "L" else ())):
-                half = HALF_WIDTH * float(detector.fwhm(line.energy))
-                if lowest < line.energy - half and line.energy + half < highest:
-                    windows[line.name] = (line.energy - half, line.energy + half)
+    for element in elements:
+        for main in [family.main for family in families if family.element == element]:
+            half = HALF_WIDTH * float(detector.fwhm(main.energy))
+            if SURFACE_BAND[1] < main.energy - half and main.energy + half < highest:
+                windows[main.name] = (main.energy - half, main.energy + half)
+                break
     return dict(list(windows.items())[:MOST_LINES])
-
-
-def _clear(proposed: tuple[Found, ...]) -> list[Found]:
-    """Leave out the tube's own elements, and lines on the flank of one that is far stronger: they carry its signal."""
-    sample = [found for found in proposed if found.role == "sample"]
-    return [
-        found
-        for found in sample
-        if all(abs(found.energy - near.energy) > FLANK or found.counts > FAINT * near.counts for near in sample)
-    ]
 
 
 def _columns(found: tuple[Composite, ...], clusters: list[str]) -> dict[str, tuple[str, Any]]:
