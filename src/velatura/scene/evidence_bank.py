@@ -7,11 +7,16 @@ evidence. In a hidden paint the class has a second test to pass: the best stack 
 materials of the other layers may change. Lead white under lead white fails there; the smaller of the two values counts.
 A third value tells whether the order of the paints shows at all: against one visible paint that may hold the pigments
 of both. Spectra are compared in windows of 0.7 line widths, before pile-up.
+
+Against nonlinear refits of nine painted-over stacks the evidence in hidden paints is 1 to 25 % too small, most where it
+is weak; that of the order agrees within 20 % below 100 and may be many times too small above.
 """
 
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 
 from velatura.base.axis import channel_edges
@@ -202,13 +207,12 @@ def _windows(scanner: Scanner) -> np.ndarray:
 
 def _spectra(held: np.ndarray, scanner: Scanner, response: np.ndarray, cells: int) -> np.ndarray:
     """Noiseless counts float64 [stack, window] of stacks given by the mass of each element [stack, slot, element]."""
-    mass = held.sum(axis=2)
+    mass, on_device = held.sum(axis=2), jnp.asarray(response)
     shares = held / np.where(mass > 0, mass, 1.0)[:, :, None]
     shares[..., 0] = np.where(mass > 0, shares[..., 0], 1.0)
-    found = [
-        np.asarray(photons) @ response
-        for photons in photons_of(mass.astype(np.float32), shares.astype(np.float32), scanner, cells=cells)
-    ]
+    photons = photons_of(mass.astype(np.float32), shares.astype(np.float32), scanner, cells=cells)
+    with jax.default_matmul_precision("highest"):
+        found = [chunk @ on_device for chunk in photons]
     return np.concatenate([np.zeros((0, response.shape[1])), *found])
 
 

@@ -22,7 +22,8 @@ def photons_of(mass: np.ndarray, shares: np.ndarray, scanner: Scanner, *, cells:
     chunk = CHUNK.get(jax.default_backend(), LARGE_CHUNK)
     for start in range(0, len(mass), chunk):
         rows = np.minimum(np.arange(start, start + chunk), len(mass) - 1)
-        yield _emitted(mass[rows], shares[rows], scanner.bench, cells=cells)[: len(mass) - start]
+        photons = _emitted(mass[rows], shares[rows], scanner.bench, cells=cells)
+        yield photons if start + chunk <= len(mass) else photons[: len(mass) - start]
 
 
 @partial(jax.jit, static_argnames="cells")

@@ -90,7 +90,9 @@ def split(plan: SourcePlan) -> Split:
 
 
 def source_group(plan: SourcePlan, number: int, *, progress: Progress = silent) -> SourceGroup:
-    """Compute one group of a bank: about 20 ms a stack on two cores, nearly all of it for the evidence."""
+    """Compute one group of a bank: about 15 ms a stack on two cores, nearly all of it for the evidence, and
+    some seconds to compile the programs of its instrument.
+    """
     if not 0 <= number < plan.groups:
         raise InputError(f"the bank has the groups 0 to {plan.groups - 1}; asked for {number}")
     instrument = random_instrument(rng=np.random.default_rng((plan.seed, number, 0)))
@@ -110,14 +112,10 @@ def sources_of(packed: Packed, scanner: Scanner, *, cells: int) -> tuple[np.ndar
     fold, energy = _fold(scanner)
     lines = len(scanner.bench.excitation.line_energy)
     empty = -len(energy) % BLOCK
-    photons = np.zeros((len(packed.mass), len(energy) + empty), np.float16)
-    start = 0
-    for chunk in photons_of(packed.mass, packed.shares, scanner, cells=cells):
-        found = np.asarray(chunk)
-        found = np.concatenate([found[:, :lines], found[:, lines:] @ fold], axis=1)
-        stop = start + len(found)
-        photons[start:stop, : len(energy)] = found * (BRIGHTEST / found.max(axis=1, keepdims=True))
-        start = stop
+    found = np.concatenate([np.asarray(chunk) for chunk in photons_of(*packed, scanner, cells=cells)])
+    found = np.concatenate([found[:, :lines], found[:, lines:] @ fold], axis=1)
+    photons = np.zeros((len(found), len(energy) + empty), np.float16)
+    photons[:, : len(energy)] = found * (BRIGHTEST / found.max(axis=1, keepdims=True))
     return photons, np.concatenate([energy, np.full(empty, energy[-1])]), lines
 
 
