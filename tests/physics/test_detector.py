@@ -152,7 +152,7 @@ def test_recoil_escapes_as_a_random_walk_says() -> None:
         escaping = np.mean(np.where(flown < depth, np.exp(-total * np.maximum(left, 0)), 0.0))
         compton = recoils(Detector(thickness=0.01, window=0, dead_layer=0), energy) / (0.01 * 2.329e-4)
         found = recoils(Detector(window=0, dead_layer=0), energy)
-        assert found == pytest.approx(escaping * compton / total, rel=0.03)
+        assert found == pytest.approx(escaping * compton / total, rel=0.02)
 
 
 def test_recoil_ends_near_the_largest_loss_of_a_free_electron() -> None:
