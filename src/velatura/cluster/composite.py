@@ -24,6 +24,7 @@ REDUNDANT = 0.9  # correlation with a map already proposed
 HIDDEN_CONTRAST, HIDDEN_SIGNIFICANCE, HIDDEN_PIXELS = 2.0, 5.5, 12.0  # of a split that counts as evidence
 HIDDEN_PASSAGES, HIDDEN_SHARE = 3, 0.6  # passages crossed, and their share of the map
 LEAST_RISE = 0.15  # of the largest rise of a line in any passage
+LIKE = 0.1  # Hellinger distance up to which a passage takes the levels of another
 RAMP = 0.2, 0.45  # part of the way from the lower to the upper level where a cell begins to count, and counts fully
 HIDDEN_COHERENCE, HIDDEN_OUTLINE, SAME_SURFACE = 0.5, 0.75, 0.07
 HIDDEN_CORE, HIDDEN_CORE_SHARE = 12, 0.25  # pixels of a passage's inside that are no rim, and their share of it
@@ -190,13 +191,9 @@ def _candidates(memberships, signals: Signals, cells: _Cells, parts, alive: np.n
     for line, name in enumerate(signals.lines):
         divided = [_split(cells, line, alive, passage) for passage in range(cells.passage.max() + 1)]
         splits = _alike(divided)
-        weight = np.zeros(cells.mass.shape)
-        for split in splits:
-            here = cells.passage == split.passage
-            rise = (cells.net[:, here, line] - split.low) / (split.high - split.low)
-            weight[:, here] = np.clip((rise - RAMP[0]) / (RAMP[1] - RAMP[0]), 0, 1) * alive[:, here]
         if not splits:
             continue
+        weight = _weights(cells, line, splits) * alive
         image = _compose(memberships, weight, parts)
         pixels = np.array([split.pixels for split in splits])
         significance = float(np.average([split.significance for split in splits], weights=pixels))
@@ -217,6 +214,28 @@ def _afterthought(candidate: _Candidate, whole: _Images, announced: _Images, nam
     """Name a candidate after what was set aside, and rank it lower."""
     without = ", ".join(names[line] for line in _set_aside(candidate, whole, announced))
     return replace(candidate, name=f"{candidate.name} without {without}", rank=AFTERTHOUGHT * candidate.rank)
+
+
+def _weights(cells: _Cells, line: int, splits: list[_Split]) -> np.ndarray:
+    """How far each cell lies on the way from the lower to the upper level, clipped by `RAMP`: [cluster, part].
+
+    A passage that is not divided, as it lies wholly above or beside a shape, takes the levels of the passage most
+    like it, if that is like enough.
+    """
+    weight = np.zeros(cells.mass.shape)
+    soft = [cells.surface[:, cells.passage == passage].sum((0, 1)) for passage in range(cells.passage.max() + 1)]
+    levels = {split.passage: split for split in splits}
+    for passage, spectrum in enumerate(soft):
+        split = levels.get(passage)
+        if split is None:
+            distance, nearest = min((hellinger(spectrum, soft[one.passage]), one.passage) for one in splits)
+            if distance > LIKE:
+                continue
+            split = levels[nearest]
+        here = cells.passage == passage
+        rise = (cells.net[:, here, line] - split.low) / (split.high - split.low)
+        weight[:, here] = np.clip((rise - RAMP[0]) / (RAMP[1] - RAMP[0]), 0, 1)
+    return weight
 
 
 def _alike(splits: list[_Split | None]) -> list[_Split]:
@@ -323,7 +342,8 @@ def _describe(chosen: _Candidate, memberships, signals: Signals, cells: _Cells, 
     """The public record of a candidate, with the evidence for a hidden layer."""
     image = chosen.image
     which = [split.passage for split in chosen.splits if _is_evidence(split, chosen, passages)]
-    share = float(image[np.isin(passages, which)].sum()) / max(float(image.sum()), 1e-9)
+    divided = np.isin(passages, [split.passage for split in chosen.splits])
+    share = float(image[np.isin(passages, which)].sum()) / max(float(image[divided].sum()), 1e-9)
     outline = outline_step(signals.net[chosen.line], image > 0.5, passages, which=which)
     hidden = (
         len(which) >= HIDDEN_PASSAGES
