@@ -175,3 +175,15 @@ def test_elements_without_lines_are_allowed() -> None:
     x = excite(Beam(NOTHING, NOTHING, np.array([20.0]), np.array([1.0])), ("H", "C", "O"))
     evaluate = jax.jit(partial(lines, cells=2))
     assert evaluate(jnp.ones(1), jnp.full((1, 3), 1 / 3), x).shape == (0,)
+
+
+def test_the_scattering_angle_changes_scatter_alone() -> None:
+    beam = Beam(NOTHING, NOTHING, np.array([20.0]), np.array([1.0]))
+    angles = {"incidence_angle": 50.0, "take_off_angle": 50.0}
+    plane, turned = excite(beam, ("C", "Fe"), **angles), excite(beam, ("C", "Fe"), **angles, scattering_angle=125.93)
+    changed = {name for name, here, there in zip(plane._fields, plane, turned, strict=True)
+               if not np.array_equal(here, there)}  # fmt: skip
+    assert changed == {"coherent", "incoherent", "compton_energy", "attenuation_softened"}
+    assert np.asarray(turned.compton_energy)[0] == pytest.approx(
+        20 / (1 + 20 / 511 * (1 + np.sin(np.radians(50)) ** 2))
+    )

@@ -14,7 +14,8 @@ from velatura.physics.simulate import expected_counts, prepare
 from velatura.physics.stack import Stack, pack
 from velatura.physics.trials import Trials
 
-AIR = Instrument("test", Tube("Rh", 40.0), Geometry(), Detector(), 512, 0.0, 0.08, parasites=(("Ni", 0.01),))
+GEOMETRY = Geometry(70.0, 45.0, azimuth=100.0)
+AIR = Instrument("test", Tube("Rh", 40.0), GEOMETRY, Detector(), 512, 0.0, 0.08, parasites=(("Ni", 0.01),))
 VACUUM = replace(AIR, tube=Tube("Rh", 40.0, lens=(14.0, 2.0)), geometry=Geometry(67.0, 67.0, atmosphere="vacuum"))
 STACKS = (
     sample_stack("acrylic", thickness=5000.0),

@@ -16,7 +16,7 @@ from velatura.tasks.instrument_knobs import fitted_values
 from velatura.tasks.standard_comparison import Standard
 
 TRUE = Instrument(
-    "true", Tube("Rh", 40.0, lens=(14.0, 2.0)), Geometry(70.0, 60.0, atmosphere="vacuum"),
+    "true", Tube("Rh", 40.0, lens=(14.0, 2.0)), Geometry(70.0, 60.0, atmosphere="vacuum", azimuth=120.0),
     Detector(noise=0.075, tail=0.02, shelf=0.004, escape=True), 512, -0.2, 0.08, scatter=0.7, background=0.01,
 )  # fmt: skip
 SAMPLES = (sample_stack("acrylic"), sample_stack("Fe:0.5, Zr:0.5"))
@@ -34,13 +34,17 @@ def standards() -> list[Standard]:
 
 def test_the_instrument_that_made_the_spectra_is_found_again(standards):
     start = replace(TRUE, zero=-0.17, gain=0.0803, scatter=1.0, background=0.03, detector=Detector(noise=0.09))
-    free = ("zero", "gain", "scatter", "background", "detector.noise", "detector.tail", "detector.shelf")
+    start = replace(start, geometry=replace(TRUE.geometry, azimuth=100.0))
+    free = ("zero", "gain", "scatter", "background", "detector.noise", "detector.tail", "detector.shelf",
+            "geometry.azimuth")  # fmt: skip
     calls = []
     fitted = fit_instrument(standards, start, free=free, progress=lambda *call: calls.append(call))
     found = dict(fitted_values(fitted.instrument, free))
     known = dict(fitted_values(TRUE, free))
     assert found["zero"] == pytest.approx(-0.2, abs=0.01)  # an eighth of a channel
     assert found["gain"] == pytest.approx(0.08, rel=1e-3)
+    angle = fitted.instrument.geometry.scattering_angle()  # 4.9 deg off at the start
+    assert angle == pytest.approx(TRUE.geometry.scattering_angle(), abs=1.5)
     for name in free[2:]:
         assert found[name] == pytest.approx(known[name], rel=0.15), name
     assert max(one.misfit for one in fitted.comparisons) < 0.02
