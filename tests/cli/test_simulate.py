@@ -87,7 +87,16 @@ def test_explaining_a_scene(scene, tmp_path, capsys) -> None:
 @pytest.mark.parametrize("method", ["ganx", "layers"])
 def test_a_picture_becomes_a_scan(image, tmp_path, method) -> None:
     path = tmp_path / "picture.zarr"
-    tokens = ["--palette", "cinnabar,titanium_white,ivory_black", "--colours", "3", "--counts", "300", "--threshold", "0.6"]
+    tokens = [
+        "--palette",
+        "cinnabar,titanium_white,ivory_black",
+        "--colours",
+        "3",
+        "--counts",
+        "300",
+        "--threshold",
+        "0.6",
+    ]
     assert run(["simulate", "--image", str(image), "--method", method, "-o", str(path), *tokens]) == 0
     cube = read_cube(open_workspace(path))
     counts, energy = cube.counts.values, cube.energy.values
