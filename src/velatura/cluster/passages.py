@@ -62,8 +62,9 @@ def deeper_parts(
     for passage in range(owner.max() + 1):
         here = np.flatnonzero(owner == passage)
         wanted = min(PARTS, max(1, len(here) // PART_PIXELS))
-        labels[here] = count + _nearest(features[here], _k_means(features[here], wanted, rng=rng))
-        count += wanted
+        nearest = _nearest(features[here], _k_means(features[here], wanted, rng=rng))
+        labels[here] = count + np.unique(nearest, return_inverse=True)[1]
+        count = int(labels[here].max()) + 1
     parts = np.full(passages.shape, -1, np.int16)
     parts[used] = labels
     return parts
