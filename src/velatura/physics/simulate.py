@@ -12,18 +12,16 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from velatura.atomic.attenuation import mass_attenuation
-from velatura.atomic.lines import lines_of
 from velatura.base.progress import Progress, silent
 from velatura.physics.counting import pile_up, smooth_background
 from velatura.physics.detector import box_response, line_response, profile_response
-from velatura.physics.excitation import Excitation, excite
+from velatura.physics.excitation import Excitation
 from velatura.physics.fluorescence import lines
-from velatura.physics.instrument import Geometry, Instrument
-from velatura.physics.material import material, materials
+from velatura.physics.instrument import Instrument
+from velatura.physics.material import materials
 from velatura.physics.scatter import DOPPLER_GROUPS, doppler_density, doppler_groups, scattered
 from velatura.physics.stack import Packed
-from velatura.physics.tube import tube_beam
+from velatura.physics.surroundings import excited, gap_mass, gas_of, parasite_lines, passed
 
 CHUNK = {"cpu": 16}  # stacks at once: on a CPU they stay in its cache, three times as fast as a few hundred
 LARGE_CHUNK = 4096  # elsewhere
@@ -71,16 +69,11 @@ def prepare(instrument: Instrument, elements: tuple[str, ...] = ()) -> Scanner:
 
     elements: symbols that the stacks hold beyond the `usual_elements`.
     """
-    geometry, axis = instrument.geometry, instrument.axis()
-    gas = {} if geometry.atmosphere == "vacuum" else material(geometry.atmosphere).mass_fractions()
+    geometry, axis, gas = instrument.geometry, instrument.axis(), gas_of(instrument.geometry)
     elements = tuple(sorted({*elements, *usual_elements()}))
-    path = geometry.path_in if gas else 0.0
-    beam = tube_beam(instrument.tube, path=path, atmosphere=geometry.atmosphere if gas else "air")
-    angles = {name: getattr(geometry, name) for name in ("incidence_angle", "take_off_angle")}
-    excitation = excite(beam, elements, **angles, scattering_angle=geometry.scattering_angle())
-    density = material(geometry.atmosphere).density if gas else 0.0
+    excitation = excited(instrument.tube, geometry, elements)
     arrays = (
-        density * geometry.gap / 10, [gas.get(element, 0.0) for element in elements], doppler_groups(elements),
+        gap_mass(geometry), [gas.get(element, 0.0) for element in elements], doppler_groups(elements),
         _response(instrument, excitation, axis), instrument.detector.pile_up, -instrument.zero / instrument.gain,
     )  # fmt: skip
     bench = Bench(excitation, *(jnp.asarray(array, jnp.float32) for array in arrays))
@@ -147,16 +140,17 @@ def _response(instrument: Instrument, excitation: Excitation, axis: np.ndarray) 
     energy, low, width, beam, line_energy = (
         np.asarray(getattr(excitation, name), np.float64) for name in ("energy", "low", "width", "beam", "line_energy")
     )
-    counted = line_response(line_energy, axis, detector=detector) * _passed(geometry, line_energy)[:, None]
+    counted = line_response(line_energy, axis, detector=detector) * passed(geometry, line_energy)[:, None]
     bins, peaks = np.flatnonzero((width > 0) & (beam > 0)), np.flatnonzero((width == 0) & (beam > 0))
     coherent = np.zeros((len(energy), len(axis)), np.float32)
     coherent[bins] = box_response(low[bins], low[bins] + width[bins], axis, detector=detector)
     coherent[peaks] = line_response(energy[peaks], axis, detector=detector)
-    coherent *= _passed(geometry, energy)[:, None]
+    coherent *= passed(geometry, energy)[:, None]
     incoherent = _compton_response(instrument, low + width / 2, width, axis)
     incoherent[beam == 0] = 0.0
     scatter = np.concatenate([coherent, incoherent.reshape(-1, len(axis))])
-    scatter = instrument.scatter * _with_parasites(scatter, instrument, axis)
+    housing = parasite_lines(instrument, axis).astype(np.float32)
+    scatter = instrument.scatter * (scatter + scatter.sum(axis=-1, keepdims=True) * housing)
     return _with_background(np.concatenate([counted, scatter]), instrument.background, axis)
 
 
@@ -168,7 +162,7 @@ def _compton_response(instrument: Instrument, energy: np.ndarray, width: np.ndar
         doppler_density(
             energy, grid, group=group, angle=geometry.scattering_angle(), acceptance=geometry.acceptance, width=width,
             twice=instrument.multiple,
-        ) * _passed(geometry, grid)
+        ) * passed(geometry, grid)
         for group in DOPPLER_GROUPS
     ]  # fmt: skip
     shape = len(energy), len(DOPPLER_GROUPS), -1
@@ -176,29 +170,7 @@ def _compton_response(instrument: Instrument, energy: np.ndarray, width: np.ndar
     return profile_response(grid, stacked, axis, detector=instrument.detector).reshape(shape)
 
 
-def _with_parasites(rows: np.ndarray, instrument: Instrument, axis: np.ndarray) -> np.ndarray:
-    """Add the lines of collimator and housing, in proportion to the scattered counts."""
-    shape = np.zeros(len(axis))
-    for element, share in instrument.parasites:
-        found = lines_of(element, ("K", "L"), window=(0.9, instrument.tube.voltage))
-        hardest = [line for line in found if line.edge[0] == found[0].edge[0]] if found else []
-        weight = np.array([line.weight for line in hardest])
-        drawn = weight @ line_response(np.array([line.energy for line in hardest]), axis, detector=instrument.detector)
-        shape += share * drawn / max(drawn.sum(), 1e-12)
-    return rows + rows.sum(axis=-1, keepdims=True) * shape.astype(np.float32)
-
-
 def _with_background(rows: np.ndarray, share: float, axis: np.ndarray) -> np.ndarray:
     """Give every source a smooth companion that falls off slowly with the energy."""
     shape = np.asarray(smooth_background(jnp.asarray(axis, jnp.float32), decay=BACKGROUND_DECAY))
     return rows + share * rows.sum(axis=-1, keepdims=True) * shape
-
-
-def _passed(geometry: Geometry, energy: np.ndarray) -> np.ndarray:
-    """Share of the photons [keV] that pass the gas between gap and detector."""
-    if geometry.atmosphere == "vacuum":
-        return np.ones(energy.shape)
-    gas = material(geometry.atmosphere)
-    return np.exp(
-        -gas.density * mass_attenuation(gas.mass_fractions(), np.clip(energy, 0.5, 60)) * geometry.path_out / 10
-    )

@@ -12,18 +12,16 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from velatura.atomic.attenuation import mass_attenuation
-from velatura.atomic.lines import lines_of
 from velatura.physics.counting import pile_up, smooth_background
-from velatura.physics.detector import LOWEST, line_response
-from velatura.physics.excitation import Excitation, excite
+from velatura.physics.detector import line_response
+from velatura.physics.excitation import Excitation
 from velatura.physics.fluorescence import lines
 from velatura.physics.instrument import Geometry, Instrument
-from velatura.physics.material import material
 from velatura.physics.scatter import DOPPLER_GROUPS, doppler_density, doppler_groups, scattered
 from velatura.physics.simulate import BACKGROUND_DECAY
 from velatura.physics.stack import Stack, elements_of, pack
-from velatura.physics.tube import Tube, tube_beam
+from velatura.physics.surroundings import excited, gap_mass, gas_of, parasite_lines, passed
+from velatura.physics.tube import Tube
 
 FIRST, NOISE, FANO = 0.6, 0.05, 0.115  # keV: where the grid begins, and the resolution that its steps serve
 STEPS_PER_FWHM = 2.2
@@ -55,7 +53,7 @@ class Trials:
 
     def __init__(self, stacks: tuple[Stack, ...], geometry: Geometry, *, cells: int = 6) -> None:
         """Pack the stacks; geometry: tells the gas above them; cells: slices of a layer for secondary fluorescence."""
-        gas = _gas(geometry)
+        gas = gas_of(geometry)
         self.elements = tuple(sorted({*elements_of(stacks), *gas}))
         self.cells = cells
         slots = max(len(stack.layers) for stack in stacks)
@@ -69,15 +67,15 @@ class Trials:
         """Return noiseless spectra float64 [stack, channel], in the unit of `expected_counts` and equal to it."""
         axis, detector = instrument.axis(), instrument.detector
         parts = self.parts(instrument.tube, instrument.geometry)
-        passed = partial(_passed, instrument.geometry)
+        through = partial(passed, instrument.geometry)
         energies = np.concatenate([parts.line_energy, parts.rayleigh_energy, parts.grid])
-        response = (line_response(energies, axis, detector=detector) * passed(energies)[:, None]).astype(np.float64)
+        response = (line_response(energies, axis, detector=detector) * through(energies)[:, None]).astype(np.float64)
         ends = np.cumsum([len(parts.line_energy), len(parts.rayleigh_energy)])
         fluorescence, rayleigh, spread = np.split(response, ends)
         continuum = parts.bremsstrahlung + parts.compton + instrument.multiple * parts.twice
         scatter = instrument.scatter * (parts.rayleigh @ rayleigh + continuum @ spread)
         total = scatter.sum(axis=1, keepdims=True)
-        counts = parts.lines @ fluorescence + scatter + total * _parasites(instrument, axis)
+        counts = parts.lines @ fluorescence + scatter + total * parasite_lines(instrument, axis)
         smooth = np.asarray(smooth_background(jnp.asarray(axis, jnp.float32), decay=BACKGROUND_DECAY), np.float64)
         counts = counts + counts.sum(axis=1, keepdims=True) * instrument.background * smooth
         if not detector.pile_up:
@@ -86,12 +84,8 @@ class Trials:
         return np.stack([np.asarray(pile_up(row, detector.pile_up, zero_channel=zero), np.float64) for row in counts])
 
     def _parts(self, tube: Tube, geometry: Geometry) -> Parts:
-        gas = _gas(geometry)
-        beam = tube_beam(tube, path=geometry.path_in if gas else 0.0, atmosphere=geometry.atmosphere if gas else "air")
-        angles = {name: getattr(geometry, name) for name in ("incidence_angle", "take_off_angle")}
-        excitation = excite(beam, self.elements, **angles, scattering_angle=geometry.scattering_angle())
-        gap = material(geometry.atmosphere).density * geometry.gap / 10 if gas else 0.0
-        mass = np.concatenate([np.full((len(self.mass), 1), gap, np.float32), self.mass], axis=1)
+        excitation = excited(tube, geometry, self.elements)
+        mass = np.concatenate([np.full((len(self.mass), 1), gap_mass(geometry), np.float32), self.mass], axis=1)
         emitted, coherent, incoherent = (
             np.asarray(part, np.float64)
             for part in _photons(mass, self.shares, excitation, doppler_groups(self.elements), cells=self.cells)
@@ -160,27 +154,3 @@ def _grid(voltage: float) -> np.ndarray:
 def _edges(grid: np.ndarray) -> np.ndarray:
     middle = (grid[1:] + grid[:-1]) / 2
     return np.concatenate([[1.5 * grid[0] - 0.5 * grid[1]], middle, [1.5 * grid[-1] - 0.5 * grid[-2]]])
-
-
-def _parasites(instrument: Instrument, axis: np.ndarray) -> np.ndarray:
-    """Lines of collimator and housing [channel] per scattered count."""
-    shape = np.zeros(len(axis))
-    for element, share in instrument.parasites:
-        found = lines_of(element, ("K", "L"), window=(0.9, instrument.tube.voltage))
-        hardest = [line for line in found if line.edge[0] == found[0].edge[0]] if found else []
-        energies, weight = (np.array([getattr(line, name) for line in hardest]) for name in ("energy", "weight"))
-        drawn = weight @ line_response(energies, axis, detector=instrument.detector)
-        shape += share * drawn / max(drawn.sum(), 1e-12)
-    return shape
-
-
-def _gas(geometry: Geometry) -> dict[str, float]:
-    return {} if geometry.atmosphere == "vacuum" else material(geometry.atmosphere).mass_fractions()
-
-
-def _passed(geometry: Geometry, energy: np.ndarray) -> np.ndarray:
-    """Share of the photons [keV] that pass the gas between gap and detector."""
-    if not (gas := _gas(geometry)):
-        return np.ones(energy.shape)
-    depth = material(geometry.atmosphere).density * geometry.path_out / 10
-    return np.exp(-depth * mass_attenuation(gas, np.clip(energy, LOWEST, 60.0)))

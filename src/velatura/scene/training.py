@@ -14,13 +14,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, PRNGKeyArray
 
-from velatura.atomic.attenuation import mass_attenuation
-from velatura.atomic.lines import lines_of
 from velatura.base.errors import InputError
 from velatura.physics.counting import jitter, pile_up, poisson, smooth_background
-from velatura.physics.detector import LOWEST, line_response
+from velatura.physics.detector import line_response
 from velatura.physics.instrument import Instrument, random_instrument
-from velatura.physics.material import material
+from velatura.physics.surroundings import parasite_lines, passed
 from velatura.scene.classes import XrfClass
 from velatura.scene.sources import SourceGroup
 
@@ -90,9 +88,10 @@ def draw(
     stack = rng.integers(first, last, number)
     dose = _log_uniform(counts, number, rng=rng)
     scanner = new_detector(group, rng=rng)
+    housing = parasite_lines(scanner, grid()).astype(np.float32)
     scattered = (np.arange(len(group.energy)) >= group.lines).astype(np.float32)
     features = _counts(
-        group.photons[stack], scattered, _response(group, scanner), _parasites(scanner), dose, _drifts(number, rng),
+        group.photons[stack], scattered, _response(group, scanner), housing, dose, _drifts(number, rng),
         key=jax.random.fold_in(key, 1),
     )  # fmt: skip
     known = rng.random(number) < KNOWN
@@ -141,26 +140,10 @@ def _log_uniform(limits: tuple[float, float], number: int, *, rng: np.random.Gen
 
 def _response(group: SourceGroup, scanner: Instrument) -> np.ndarray:
     """Counts [source, channel] per photon, through the gas and collimator of this scanner."""
-    geometry, passed = scanner.geometry, np.ones(len(group.energy))
-    if geometry.atmosphere != "vacuum":
-        gas = material(geometry.atmosphere)
-        depth = gas.density * geometry.path_out / 10
-        passed = np.exp(-depth * mass_attenuation(gas.mass_fractions(), np.clip(group.energy, LOWEST, 60)))
-    passed[group.lines :] *= scanner.scatter
+    through = passed(scanner.geometry, group.energy)
+    through[group.lines :] *= scanner.scatter
     response = line_response(group.energy, grid(), detector=scanner.detector)
-    return response * passed[:, None].astype(np.float32)
-
-
-def _parasites(scanner: Instrument) -> np.ndarray:
-    """Counts [channel] in the lines of collimator and housing per scattered count."""
-    shape = np.zeros(CHANNELS, np.float32)
-    for element, share in scanner.parasites:
-        found = lines_of(element, ("K", "L"), window=(0.9, scanner.tube.voltage))
-        hardest = [line for line in found if line.edge[0] == found[0].edge[0]] if found else []
-        weight, energy = (np.array([getattr(line, name) for line in hardest]) for name in ("weight", "energy"))
-        drawn = weight @ line_response(energy, grid(), detector=scanner.detector)
-        shape += share * drawn / max(drawn.sum(), 1e-12)
-    return shape
+    return response * through[:, None].astype(np.float32)
 
 
 @jax.jit
