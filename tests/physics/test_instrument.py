@@ -80,6 +80,13 @@ def test_a_file_may_start_from_a_preset() -> None:
     assert isinstance(found, Instrument)
 
 
+def test_a_lens_may_be_taken_away() -> None:
+    found = instrument_from({"like": "bruker-m6", "tube": {"lens": None}}, where="here")
+    assert found.tube.lens is None
+    with pytest.raises(InputError, match="voltage must be a number; found None"):
+        instrument_from({"tube": {"voltage": None}}, where="here")
+
+
 def test_unreadable_files(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="cannot read the instrument"):
         read_instrument(tmp_path / "none.toml")

@@ -212,6 +212,8 @@ def _filled(record: Any, content: Mapping[str, Any], where: str) -> Any:
 
 
 def _value(present: Any, value: Any, where: str) -> Any:
+    if value is None and (present is None or isinstance(present, tuple)):
+        return None
     if is_dataclass(present):
         if not isinstance(value, Mapping):
             raise InputError(f"{where} must be a table of fields; found {value!r}")

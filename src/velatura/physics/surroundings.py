@@ -22,7 +22,7 @@ def gap_mass(geometry: Geometry) -> float:
 
 
 def passed(geometry: Geometry, energy: np.ndarray) -> np.ndarray:
-    """Return the share of photons that pass the gas between gap and detector, float64 of the shape of `energy` [keV]."""
+    """Return the share of photons of `energy` [keV] that pass the gas between gap and detector, float64."""
     if not (gas := gas_of(geometry)):
         return np.ones(energy.shape)
     depth = material(geometry.atmosphere).density * geometry.path_out / 10
