@@ -12,7 +12,7 @@ from velatura.report.raster import LEFT_OUT
 
 CLIP = (1.0, 99.5)
 """Percentiles of an element map that become black and white."""
-HIDDEN_COLOURS = ("#ffffff", "#e8793a", "#3f8fd0", "#e3b62f")
+HIDDEN_COLOURS = ("#f3e3b3", "#e8793a", "#3f8fd0", "#e3b62f")
 """Maps announced as hidden are added in these colours, the best first."""
 ODD_WHITE = 2.0
 """Anomaly that becomes white; 1 is the scan's 99 % quantile."""
