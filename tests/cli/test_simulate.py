@@ -87,21 +87,17 @@ def test_explaining_a_scene(scene, tmp_path, capsys) -> None:
 @pytest.mark.parametrize("method", ["ganx", "layers"])
 def test_a_picture_becomes_a_scan(image, tmp_path, method) -> None:
     path = tmp_path / "picture.zarr"
-    tokens = [
-        "--palette",
-        "cinnabar,titanium_white,ivory_black",
-        "--colours",
-        "3",
-        "--counts",
-        "300",
-        "--threshold",
-        "0.6",
-    ]
+    options = "--colours 3 --counts 300 --threshold 0.6 --window 1 30 --channels 256"
+    tokens = ["--palette", "cinnabar,titanium_white,ivory_black", *options.split()]
     assert run(["simulate", "--image", str(image), "--method", method, "-o", str(path), *tokens]) == 0
     cube = read_cube(open_workspace(path))
     counts, energy = cube.counts.values, cube.energy.values
     mercury = counts[:, :, np.abs(energy - 9.99) < 0.25].sum(-1)
     assert mercury[:, :10].mean() > 2 * mercury[:8, 10:].mean()
+    if method == "ganx":
+        assert cube.sizes["energy"] == 256
+        assert (energy[0] + energy[-1]) / 2 == pytest.approx(15.5)
+        assert (counts.sum(-1) == 300).all()
     assert "truth" in [entry.name for entry in (path / "maps").iterdir()]
 
 
@@ -141,6 +137,7 @@ def test_a_killed_bank_goes_on_and_equals_the_unbroken_one(tmp_path, monkeypatch
         (["--random", "5", "-o", "x.zarr", "--instrument", "crona"], 'did you mean "crono"'),
         (["--image", "absent.png", "-o", "x.zarr"], "cannot be read as a picture"),
         (["--scene", "absent.toml", "-o", "x.zarr"], "absent.toml"),
+        (["--image", "x.png", "-o", "x.zarr", "--window", "20", "5"], "the window must rise"),
         (["--image", "x.png", "--explain"], "--explain reads a scene"),
     ],
 )

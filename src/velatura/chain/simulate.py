@@ -10,8 +10,18 @@ import xarray as xr
 from velatura.base.errors import InputError
 from velatura.base.progress import Progress, silent
 from velatura.base.workspace import Workspace, create_workspace, write_maps
+from velatura.io.library import read_library
 from velatura.physics.instrument import Instrument
-from velatura.scene.ganx import GanxOptions, GanxScan, choose_colours, every_colour, ganx_cube, resample
+from velatura.scene.ganx import (
+    CHANNELS,
+    WINDOW,
+    GanxOptions,
+    GanxScan,
+    choose_colours,
+    every_colour,
+    ganx_cube,
+    resample,
+)
 from velatura.scene.scan import Simulated, scan_painting
 from velatura.scene.scene_file import read_scene
 
@@ -34,6 +44,17 @@ class Picture:
     """Step of the simulated scanner [mm]."""
     threshold: float = 0.2
     """ganx: pigments less alike than this are left out of a mixture."""
+    window: tuple[float, float] = WINDOW
+    """ganx: energies from and to [keV]."""
+    channels: int = CHANNELS
+    """ganx: bins of that window."""
+
+    def __post_init__(self) -> None:
+        low, high = self.window
+        if not (low < high and self.channels >= 2):
+            raise InputError(
+                f"the window must rise and hold 2 channels or more; found {low:g} to {high:g} keV, {self.channels}"
+            )
 
 
 def simulate_scene(
@@ -60,13 +81,11 @@ def simulate_picture(
     rgb = read_picture(image, options.size)
     source = f"simulated from {Path(image).name}, {options.method}"
     if options.method == "ganx":
-        measured = Path(options.palette).exists()
-        if measured:
-            from velatura.io.library import read_library
-
-            palette = resample(read_library(options.palette))
+        bins = {"window": options.window, "channels": options.channels}
+        if Path(options.palette).exists():
+            palette = resample(read_library(options.palette), **bins)
         else:
-            palette = library_of(named_palette(options.palette), instrument)
+            palette = library_of(named_palette(options.palette), instrument, **bins)
         ganx = GanxOptions(colours=_colours(options), threshold=options.threshold, counts=int(counts))
         return _written(output, ganx_cube(rgb, palette, ganx, rng=rng, progress=progress), source, progress)
     number = _colours(options)

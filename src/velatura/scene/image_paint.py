@@ -13,7 +13,7 @@ from velatura.imaging.colour import colour_difference, srgb_to_lab
 from velatura.physics.instrument import Instrument
 from velatura.physics.material import Materials, Paint, material, materials
 from velatura.physics.simulate import expected_counts, prepare
-from velatura.physics.stack import Stack, elements_of, pack
+from velatura.physics.stack import Stack, pack
 from velatura.scene.ganx import CHANNELS, WINDOW, Colours, Palette, make_palette
 from velatura.scene.painting import Painting, Passage, varied_thickness
 from velatura.scene.render import appearance, coat, display, linear
@@ -54,7 +54,7 @@ def library_of(
     gain = (high - low) / channels
     head = replace(instrument, channels=channels, zero=low + gain / 2, gain=gain)
     stacks = [Stack().paint(Paint(name, {name: 1.0}, LOADING), thickness=LIBRARY_THICKNESS) for name in pigments]
-    scanner = prepare(head, elements_of(stacks))
+    scanner = prepare(head)
     spectra = expected_counts(pack(stacks, scanner.elements), scanner, cells=6)
     rows = [material(name) for name in pigments]
     if colourless := [row.name for row in rows if row.rgb is None]:
