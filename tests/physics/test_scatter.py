@@ -5,11 +5,19 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy.ndimage import gaussian_filter1d
 
 from velatura.atomic.attenuation import mass_attenuation
 from velatura.atomic.scattering import compton_energy, differential_coherent, differential_incoherent
 from velatura.physics.excitation import Excitation
-from velatura.physics.scatter import DOPPLER_GROUPS, DopplerGroup, doppler_density, doppler_groups, scattered
+from velatura.physics.scatter import (
+    DOPPLER_GROUPS,
+    DopplerGroup,
+    doppler_density,
+    doppler_groups,
+    entry_densities,
+    scattered,
+)
 
 ORACLE = json.loads((Path(__file__).parents[1] / "oracles" / "scatter.json").read_text())
 ELEMENTS = ("Ca", "Pb", "H", "O", "C")
@@ -175,3 +183,25 @@ def test_heavier_groups_have_longer_tails():
         doppler_density(20.2, GRID, group=group, angle=135.0)[0][GRID < 18].sum() for group in (LIGHT, MIDDLE, HEAVY)
     ]
     assert tails == sorted(tails)
+
+
+def test_a_sloping_continuum_shows_no_steps_and_keeps_its_photons() -> None:
+    """Bins of 0.5 keV whose photons fall by a fifth from one to the next, seen on a fine grid."""
+    low = np.arange(3.0, 12.0, 0.5)
+    width, photons = np.full(len(low), 0.5), 0.8 ** np.arange(len(low))
+    found = entry_densities(low, width, GRID, angle=135.0, acceptance=8.0, twice=0.0)
+    assert found.shape == (len(low), len(DOPPLER_GROUPS), len(GRID))
+    cell = np.gradient(GRID)
+    np.testing.assert_allclose((found * cell).sum(axis=-1), 1, atol=2e-3)
+    inside = (GRID > 4.0) & (GRID < 10.5)
+    seen = np.log(gaussian_filter1d(photons @ found[:, 0], 0.05 / cell[0])[inside])
+    smooth = np.polynomial.Polynomial.fit(GRID[inside], seen, 5)(GRID[inside])
+    assert np.abs(seen - smooth).max() < 0.02
+
+
+def test_lines_among_the_entries_have_their_groups_profile() -> None:
+    low, width = np.array([10.0, 10.5, 20.2]), np.array([0.5, 0.5, 0.0])
+    found = entry_densities(low, width, GRID, angle=135.0, acceptance=8.0, twice=0.1)
+    for number, group in enumerate(DOPPLER_GROUPS):
+        expected = doppler_density(20.2, GRID, group=group, angle=135.0, acceptance=8.0, twice=0.1)[0]
+        np.testing.assert_allclose(found[2, number], expected)

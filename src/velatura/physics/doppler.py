@@ -13,6 +13,7 @@ from velatura.base.axis import channel_edges
 FINE_STRUCTURE = 1 / 137.035999  # an atomic unit of momentum in units of electron rest mass x speed of light
 MOMENTA = np.sinh(np.linspace(-5.25, 5.25, 801))  # atomic units; beyond 95 no electrons are left
 ANGLES, PLACES = 5, 5  # nodes over the acceptance of the detector and over the width of a bin
+FINE = 0.1  # keV, between lines that stand for a continuum: less than any detector's width
 LEAST = 1e-6  # keV, stands for zero
 # (energy loss over that of one Compton scattering, share) of photons scattered twice: a triangle of 1 +- 0.75, as found
 # by Monte Carlo for 10 mm of wood at 20.2 keV (tools/monte_carlo_scatter.py).
@@ -67,6 +68,31 @@ def doppler_density(
         for weight, recoil in recoils:
             softer += share * weight * _softer_than(edges, start, recoil, below)
     return np.diff(softer, axis=1) / np.diff(edges)
+
+
+def entry_densities(
+    low: np.ndarray, width: np.ndarray, grid: np.ndarray, *, angle: float, acceptance: float, twice: float
+) -> np.ndarray:
+    """Return float64 [e, d, m], per keV: where on `grid` the photons of each entry of a beam lie after Compton scatter.
+
+    low, width: bins of a continuum [e] keV, rising and adjoining, and lines of width 0; other arguments as in
+    `doppler_density`. Each row integrates to 1 + twice. The photons' density runs straight from the middle of one bin
+    to the middle of the next, so that a sloping continuum shows no steps; its width hides the groups' difference, and
+    all get the light group's.
+    """
+    options = {"angle": angle, "acceptance": acceptance, "twice": twice}
+    bins, lines = np.flatnonzero(width > 0), np.flatnonzero(width == 0)
+    found = np.zeros((len(low), len(DOPPLER_GROUPS), len(grid)))
+    for number, group in enumerate(DOPPLER_GROUPS):
+        if len(lines):
+            found[lines, number] = doppler_density(low[lines], grid, group=group, **options)
+    if len(bins):
+        fine = np.arange(low[bins[0]] + FINE / 2, low[bins[-1]] + width[bins[-1]], FINE)
+        middle = low[bins] + width[bins] / 2
+        hats = np.stack([np.interp(fine, middle, row) for row in np.eye(len(bins))])
+        hats /= hats.sum(axis=1, keepdims=True)
+        found[bins] = (hats @ doppler_density(fine, grid, group=DOPPLER_GROUPS[0], **options))[:, None]
+    return found
 
 
 def _cumulative(group: DopplerGroup) -> np.ndarray:

@@ -11,11 +11,19 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from velatura.atomic.elements import atomic_number
-from velatura.physics.doppler import DOPPLER_GROUPS, DopplerGroup, doppler_density
+from velatura.physics.doppler import DOPPLER_GROUPS, DopplerGroup, doppler_density, entry_densities
 from velatura.physics.excitation import Excitation
 from velatura.physics.fluorescence import mean_decay
 
-__all__ = ["DOPPLER_GROUPS", "DopplerGroup", "ScatterBins", "doppler_density", "doppler_groups", "scattered"]
+__all__ = [
+    "DOPPLER_GROUPS",
+    "DopplerGroup",
+    "ScatterBins",
+    "doppler_density",
+    "doppler_groups",
+    "entry_densities",
+    "scattered",
+]
 
 
 class ScatterBins(NamedTuple):

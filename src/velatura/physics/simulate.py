@@ -19,7 +19,7 @@ from velatura.physics.excitation import Excitation
 from velatura.physics.fluorescence import lines
 from velatura.physics.instrument import Instrument
 from velatura.physics.material import materials
-from velatura.physics.scatter import DOPPLER_GROUPS, doppler_density, doppler_groups, scattered
+from velatura.physics.scatter import DOPPLER_GROUPS, doppler_groups, entry_densities, scattered
 from velatura.physics.stack import Packed
 from velatura.physics.surroundings import excited, gap_mass, gas_of, parasite_lines, passed
 
@@ -146,28 +146,24 @@ def _response(instrument: Instrument, excitation: Excitation, axis: np.ndarray) 
     coherent[bins] = box_response(low[bins], low[bins] + width[bins], axis, detector=detector)
     coherent[peaks] = line_response(energy[peaks], axis, detector=detector)
     coherent *= passed(geometry, energy)[:, None]
-    incoherent = _compton_response(instrument, low + width / 2, width, axis)
-    incoherent[beam == 0] = 0.0
+    used = np.concatenate([bins, peaks])
+    incoherent = np.zeros((len(energy), len(DOPPLER_GROUPS), len(axis)), np.float32)
+    incoherent[used] = _compton_response(instrument, low[used], width[used], axis)
     scatter = np.concatenate([coherent, incoherent.reshape(-1, len(axis))])
     housing = parasite_lines(instrument, axis).astype(np.float32)
     scatter = instrument.scatter * (scatter + scatter.sum(axis=-1, keepdims=True) * housing)
     return _with_background(np.concatenate([counted, scatter]), instrument.background, axis)
 
 
-def _compton_response(instrument: Instrument, energy: np.ndarray, width: np.ndarray, axis: np.ndarray) -> np.ndarray:
-    """Counts per Compton-scattered photon float32 [e, d, channel], for beam entries of `energy` and `width` [e] keV."""
+def _compton_response(instrument: Instrument, low: np.ndarray, width: np.ndarray, axis: np.ndarray) -> np.ndarray:
+    """Counts per Compton-scattered photon float32 [e, d, channel], for beam entries from `low` of `width` [e] keV."""
     geometry = instrument.geometry
-    grid = np.arange(0.6, energy.max() + 1.0, GRID_STEP * instrument.detector.noise)
-    density = [
-        doppler_density(
-            energy, grid, group=group, angle=geometry.scattering_angle(), acceptance=geometry.acceptance, width=width,
-            twice=instrument.multiple,
-        ) * passed(geometry, grid)
-        for group in DOPPLER_GROUPS
-    ]  # fmt: skip
-    shape = len(energy), len(DOPPLER_GROUPS), -1
-    stacked = np.stack(density, axis=1).reshape(-1, len(grid))
-    return profile_response(grid, stacked, axis, detector=instrument.detector).reshape(shape)
+    grid = np.arange(0.6, low.max() + width.max() + 1.0, GRID_STEP * instrument.detector.noise)
+    density = entry_densities(
+        low, width, grid, angle=geometry.scattering_angle(), acceptance=geometry.acceptance, twice=instrument.multiple
+    )
+    rows = (density * passed(geometry, grid)).reshape(-1, len(grid))
+    return profile_response(grid, rows, axis, detector=instrument.detector).reshape(*density.shape[:2], -1)
 
 
 def _with_background(rows: np.ndarray, share: float, axis: np.ndarray) -> np.ndarray:

@@ -17,7 +17,7 @@ from velatura.physics.detector import line_response
 from velatura.physics.excitation import Excitation
 from velatura.physics.fluorescence import lines
 from velatura.physics.instrument import Geometry, Instrument
-from velatura.physics.scatter import DOPPLER_GROUPS, doppler_density, doppler_groups, scattered
+from velatura.physics.scatter import doppler_groups, entry_densities, scattered
 from velatura.physics.simulate import BACKGROUND_DECAY
 from velatura.physics.stack import Stack, elements_of, pack
 from velatura.physics.surroundings import excited, gap_mass, gas_of, parasite_lines, passed
@@ -99,7 +99,7 @@ class Trials:
         straight *= density @ width[bins][:, None] / np.maximum(straight.sum(axis=1, keepdims=True), 1e-300)
         used = np.concatenate([bins, peaks])
         once, twice = _doppler(
-            tuple((low[used] + width[used] / 2).round(6).tolist()), tuple(width[used].tolist()), tube.voltage,
+            tuple(low[used].round(6).tolist()), tuple(width[used].tolist()), tube.voltage,
             geometry.scattering_angle(), geometry.acceptance,
         )  # fmt: skip
         return Parts(
@@ -122,24 +122,16 @@ def _photons(
 
 @lru_cache(maxsize=8)
 def _doppler(
-    energy: tuple[float, ...], width: tuple[float, ...], voltage: float, angle: float, acceptance: float
+    low: tuple[float, ...], width: tuple[float, ...], voltage: float, angle: float, acceptance: float
 ) -> tuple[np.ndarray, np.ndarray]:
     """Where photons of each entry lie on the grid after one and after two scatterings, each [e, d, m]."""
     grid = _grid(voltage)
-    cell, starts = np.diff(_edges(grid)), np.array(energy)
-    both = [
-        np.stack(
-            [
-                doppler_density(
-                    starts, grid, group=group, angle=angle, acceptance=acceptance, width=np.array(width), twice=twice
-                ) * cell
-                for group in DOPPLER_GROUPS
-            ],
-            axis=1,
-        )
+    once, both = (
+        np.diff(_edges(grid))
+        * entry_densities(np.array(low), np.array(width), grid, angle=angle, acceptance=acceptance, twice=twice)
         for twice in (0.0, 1.0)
-    ]  # fmt: skip
-    return both[0], both[1] - both[0]
+    )
+    return once, both - once
 
 
 @lru_cache(maxsize=8)

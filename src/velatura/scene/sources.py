@@ -19,7 +19,7 @@ from velatura.base.errors import InputError
 from velatura.base.progress import Progress, silent
 from velatura.physics.detector import Detector
 from velatura.physics.instrument import Instrument, instrument_from, random_instrument
-from velatura.physics.scatter import DOPPLER_GROUPS, doppler_density
+from velatura.physics.scatter import DOPPLER_GROUPS, entry_densities
 from velatura.physics.simulate import Scanner, prepare
 from velatura.physics.stack import Packed
 from velatura.scene.classes import xrf_classes
@@ -167,12 +167,11 @@ def _fold(scanner: Scanner) -> tuple[np.ndarray, np.ndarray]:
     coherent[bins, len(peaks) :] = hats / hats.sum(axis=1, keepdims=True)
     geometry = instrument.geometry
     incoherent = np.zeros((len(energy), len(DOPPLER_GROUPS), coherent.shape[1]))
-    for number, group in enumerate(DOPPLER_GROUPS):
-        incoherent[:, number, len(peaks) :] = cell * doppler_density(
-            low + width / 2, grid, group=group, angle=geometry.scattering_angle(), acceptance=geometry.acceptance,
-            width=width, twice=instrument.multiple,
-        )  # fmt: skip
-    incoherent[beam == 0] = 0.0
+    used = np.concatenate([bins, peaks])
+    incoherent[used, :, len(peaks) :] = cell * entry_densities(
+        low[used], width[used], grid, angle=geometry.scattering_angle(), acceptance=geometry.acceptance,
+        twice=instrument.multiple,
+    )  # fmt: skip
     fold = np.concatenate([coherent, incoherent.reshape(-1, coherent.shape[1])])
     energies = np.concatenate([np.asarray(excitation.line_energy, np.float64), energy[peaks], grid])
     return fold.astype(np.float32), energies
