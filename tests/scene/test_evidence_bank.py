@@ -3,13 +3,12 @@ import pytest
 
 from velatura.physics.instrument import preset
 from velatura.physics.material import Paint, material
-from velatura.physics.simulate import prepare
+from velatura.physics.simulate import photons_of, prepare
 from velatura.physics.stack import UM, Layer, Packed, Stack, pack
 from velatura.scene.classes import xrf_classes
 from velatura.scene.detectability import evidence
 from velatura.scene.evidence_bank import labels_of
 from velatura.scene.parts import BINDER, SLOT, parts_of
-from velatura.scene.photons import photons_of
 from velatura.scene.sampler import PAINTS, SLOTS, Sampled, Sampling, pigments_of, sample_elements, sample_stacks
 
 ALL = Sampling()

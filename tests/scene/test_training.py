@@ -7,9 +7,8 @@ import pytest
 
 from velatura.base.errors import InputError
 from velatura.physics.detector import line_response
-from velatura.physics.simulate import prepare
+from velatura.physics.simulate import photons_of, prepare
 from velatura.scene.classes import xrf_classes
-from velatura.scene.photons import photons_of
 from velatura.scene.sampler import Sampling, sample_elements, sample_stacks
 from velatura.scene.sources import (
     SourcePlan,

@@ -4,6 +4,7 @@ A prepared scanner holds everything that depends on the instrument and the eleme
 millisecond each on two cores. All is linear in the emitted photons but the pile-up, and differentiable.
 """
 
+from collections.abc import Iterator
 from functools import cache, partial
 from typing import NamedTuple
 
@@ -86,14 +87,31 @@ def expected_counts(packed: Packed, scanner: Scanner, *, cells: int = 3, progres
     packed: from `pack(stacks, scanner.elements)`; cells: slices of a layer for secondary fluorescence, 3 for pictures
     and training, 6 for measurements. Bright and dark stacks keep their ratio; scale them together to a dose.
     """
-    number, chunk = len(packed.mass), CHUNK.get(jax.default_backend(), LARGE_CHUNK)
+    number = len(packed.mass)
     spectra = np.empty((number, len(scanner.axis)), np.float32)
-    for start in range(0, number, chunk):
-        rows = np.minimum(np.arange(start, start + chunk), number - 1)
-        photons = _emitted(packed.mass[rows], packed.shares[rows], scanner.bench, cells=cells)
-        spectra[start : start + chunk] = np.asarray(_counted(photons, scanner.bench))[: number - start]
-        progress("spectra", min(start + chunk, number), number)
+    for start, photons in _chunks(packed.mass, packed.shares, scanner, cells):
+        part = np.asarray(_counted(photons, scanner.bench))[: number - start]
+        spectra[start : start + len(part)] = part
+        progress("spectra", start + len(part), number)
     return spectra
+
+
+def photons_of(mass: np.ndarray, shares: np.ndarray, scanner: Scanner, *, cells: int) -> Iterator[Array]:
+    """Yield the photons float32 [stack, source] of `emitted` for stacks in order; together they are as many as `mass`.
+
+    mass: float32 [stack, slot] g/cm2, top first; shares: mass share of each element float32 [stack, slot, element];
+    cells: slices of a layer for secondary fluorescence. One program serves this and `expected_counts`.
+    """
+    for start, photons in _chunks(mass, shares, scanner, cells):
+        yield photons[: len(mass) - start]
+
+
+def _chunks(mass: np.ndarray, shares: np.ndarray, scanner: Scanner, cells: int) -> Iterator[tuple[int, Array]]:
+    """First stack and photons of each chunk; the last one is filled up, so that one size is compiled."""
+    chunk = CHUNK.get(jax.default_backend(), LARGE_CHUNK)
+    for start in range(0, len(mass), chunk):
+        rows = np.minimum(np.arange(start, start + chunk), len(mass) - 1)
+        yield start, _emitted(mass[rows], shares[rows], scanner.bench, cells=cells)
 
 
 def spectrum(

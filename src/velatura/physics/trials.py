@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from velatura.base.axis import channel_edges
 from velatura.physics.counting import pile_up, smooth_background
 from velatura.physics.detector import line_response
 from velatura.physics.excitation import Excitation
@@ -93,7 +94,7 @@ class Trials:
         low, width, photons = (np.asarray(getattr(excitation, name), np.float64) for name in ("low", "width", "beam"))
         bins, peaks = np.flatnonzero((width > 0) & (photons > 0)), np.flatnonzero((width == 0) & (photons > 0))
         grid = _grid(tube.voltage)
-        middle, cell = low[bins] + width[bins] / 2, np.diff(_edges(grid))
+        middle, cell = low[bins] + width[bins] / 2, np.diff(channel_edges(grid))
         density = coherent[:, bins] / width[bins]
         straight = np.array([np.interp(grid, middle, row, left=row[0], right=0.0) for row in density]) * cell
         straight *= density @ width[bins][:, None] / np.maximum(straight.sum(axis=1, keepdims=True), 1e-300)
@@ -127,7 +128,7 @@ def _doppler(
     """Where photons of each entry lie on the grid after one and after two scatterings, each [e, d, m]."""
     grid = _grid(voltage)
     once, both = (
-        np.diff(_edges(grid))
+        np.diff(channel_edges(grid))
         * entry_densities(np.array(low), np.array(width), grid, angle=angle, acceptance=acceptance, twice=twice)
         for twice in (0.0, 1.0)
     )
@@ -141,8 +142,3 @@ def _grid(voltage: float) -> np.ndarray:
     while energies[-1] < voltage + 0.5:
         energies.append(energies[-1] + np.sqrt(NOISE**2 + 5.545 * FANO * 3.66e-3 * energies[-1]) / STEPS_PER_FWHM)
     return np.array(energies)
-
-
-def _edges(grid: np.ndarray) -> np.ndarray:
-    middle = (grid[1:] + grid[:-1]) / 2
-    return np.concatenate([[1.5 * grid[0] - 0.5 * grid[1]], middle, [1.5 * grid[-1] - 0.5 * grid[-2]]])

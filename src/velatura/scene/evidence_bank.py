@@ -21,10 +21,9 @@ import numpy as np
 
 from velatura.base.axis import channel_edges
 from velatura.base.progress import Progress, silent
-from velatura.physics.simulate import Scanner
+from velatura.physics.simulate import Scanner, photons_of
 from velatura.scene.classes import XrfClass, class_matrix
 from velatura.scene.parts import BINDER, FIRST, SLOT, Parts, parts_of
-from velatura.scene.photons import photons_of
 from velatura.scene.sampler import MOST, PAINTS, SLOTS, Sampled, Sampling, pigments_of
 
 STEP, LEAST_STEP = 0.05, 0.005  # change of a mass for derivatives: of itself, and of its layer on top

@@ -20,11 +20,10 @@ from velatura.base.progress import Progress, silent
 from velatura.physics.detector import Detector
 from velatura.physics.instrument import Instrument, instrument_from, random_instrument
 from velatura.physics.scatter import DOPPLER_GROUPS, entry_densities
-from velatura.physics.simulate import Scanner, prepare
+from velatura.physics.simulate import Scanner, photons_of, prepare
 from velatura.physics.stack import Packed
 from velatura.scene.classes import xrf_classes
 from velatura.scene.evidence_bank import Labels, labels_of
-from velatura.scene.photons import photons_of
 from velatura.scene.sampler import Sampling, sample_elements, sample_stacks
 
 FIRST = 0.6  # keV: where the grid begins
