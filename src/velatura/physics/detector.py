@@ -24,6 +24,7 @@ SILICON_PAIR_ENERGY = 3.66e-3  # keV per electron-hole pair
 FWHM_PER_SIGMA = np.sqrt(8 * np.log(2))
 REACH = 5.0  # standard deviations of a Gaussian, and widths of a tail, that are drawn
 SILICON, BERYLLIUM = 2.329e-4, 1.848e-4  # g/cm2 per um
+GRID_FROM = 0.6  # keV, where the grid of gathered sources begins
 NEAR_ZERO = 0.01  # keV, below which a shelf has no length
 SEAM = 1e-4  # keV, by which rounded borders of bins may miss each other
 LOWEST, HIGHEST = 0.5, 60.0  # keV, of the stored cross sections
@@ -161,6 +162,17 @@ def spread_lines(
     if detector.shelf:
         spread += _shelves(energies, areas * detector.shelf, owners, edges=edges, columns=columns)
     return spread
+
+
+def resolved_grid(detector: Detector, last: float, *, steps: float) -> np.ndarray:
+    """Return energies from 0.6 keV to beyond `last` [keV], `steps` to a line's width: no coarser than it can see.
+
+    Sources that are gathered on it look like a continuum through every detector that is no sharper than this one.
+    """
+    energies = [GRID_FROM]
+    while energies[-1] < last:
+        energies.append(energies[-1] + float(detector.fwhm(energies[-1])) / steps)
+    return np.array(energies)
 
 
 def line_response(

@@ -14,7 +14,7 @@ from jaxtyping import Array, Float
 
 from velatura.base.axis import channel_edges
 from velatura.physics.counting import pile_up, smooth_background
-from velatura.physics.detector import line_response
+from velatura.physics.detector import Detector, line_response, resolved_grid
 from velatura.physics.excitation import Excitation
 from velatura.physics.fluorescence import lines
 from velatura.physics.instrument import Geometry, Instrument
@@ -24,7 +24,7 @@ from velatura.physics.stack import Stack, elements_of, pack
 from velatura.physics.surroundings import excited, gap_mass, gas_of, parasite_lines, passed
 from velatura.physics.tube import Tube
 
-FIRST, NOISE, FANO = 0.6, 0.05, 0.115  # keV: where the grid begins, and the resolution that its steps serve
+SHARPEST = Detector(noise=0.05)  # the best resolution that the steps of the grid serve
 STEPS_PER_FWHM = 2.2
 
 
@@ -138,7 +138,4 @@ def _doppler(
 @lru_cache(maxsize=8)
 def _grid(voltage: float) -> np.ndarray:
     """Energies [keV] close enough for the detector to see no steps."""
-    energies = [FIRST]
-    while energies[-1] < voltage + 0.5:
-        energies.append(energies[-1] + np.sqrt(NOISE**2 + 5.545 * FANO * 3.66e-3 * energies[-1]) / STEPS_PER_FWHM)
-    return np.array(energies)
+    return resolved_grid(SHARPEST, voltage + 0.5, steps=STEPS_PER_FWHM)

@@ -17,7 +17,7 @@ from velatura.base.aside import written_aside
 from velatura.base.axis import channel_edges
 from velatura.base.errors import InputError
 from velatura.base.progress import Progress, silent
-from velatura.physics.detector import Detector
+from velatura.physics.detector import Detector, resolved_grid
 from velatura.physics.instrument import Instrument, instrument_from, random_instrument
 from velatura.physics.scatter import DOPPLER_GROUPS, entry_densities
 from velatura.physics.simulate import Scanner, photons_of, prepare
@@ -26,7 +26,6 @@ from velatura.scene.classes import xrf_classes
 from velatura.scene.evidence_bank import Labels, labels_of
 from velatura.scene.sampler import Sampling, sample_elements, sample_stacks
 
-FIRST = 0.6  # keV: where the grid begins
 SHARPEST = Detector(noise=0.04)  # the best resolution that the grid serves
 STEPS_PER_FWHM = 2.0
 BRIGHTEST = 2.0**14  # largest number of a stack's photons: half precision then reaches down by twelve decades
@@ -156,7 +155,7 @@ def _fold(scanner: Scanner) -> tuple[np.ndarray, np.ndarray]:
     low, width, beam, energy = (
         np.asarray(getattr(excitation, name), np.float64) for name in ("low", "width", "beam", "energy")
     )
-    grid = _grid(instrument.tube.voltage)
+    grid = resolved_grid(SHARPEST, instrument.tube.voltage + 0.5, steps=STEPS_PER_FWHM)
     cell = np.diff(channel_edges(grid))
     bins, peaks = np.flatnonzero((width > 0) & (beam > 0)), np.flatnonzero((width == 0) & (beam > 0))
     coherent = np.zeros((len(energy), len(peaks) + len(grid)))
@@ -174,11 +173,3 @@ def _fold(scanner: Scanner) -> tuple[np.ndarray, np.ndarray]:
     fold = np.concatenate([coherent, incoherent.reshape(-1, coherent.shape[1])])
     energies = np.concatenate([np.asarray(excitation.line_energy, np.float64), energy[peaks], grid])
     return fold.astype(np.float32), energies
-
-
-def _grid(voltage: float) -> np.ndarray:
-    """Energies [keV] so close that no detector sees them as steps."""
-    energies = [FIRST]
-    while energies[-1] < voltage + 0.5:
-        energies.append(energies[-1] + float(SHARPEST.fwhm(energies[-1])) / STEPS_PER_FWHM)
-    return np.array(energies)
