@@ -115,13 +115,13 @@ def test_other_elements_may_be_tried_for_what_is_unknown() -> None:
 
 
 def test_a_window_holds_a_line_and_leaves_its_neighbours() -> None:
-    windows = line_windows(("Fe", "Pb"), tube_voltage=50.0)
+    windows = line_windows(("Fe", "Pb"), AXIS, tube_voltage=50.0)
     by_name = {family.main.name: mask for family, mask in zip(windows.families, windows.masks, strict=True)}
     assert set(by_name) == {"Fe-Ka", "Pb-La", "Pb-Ma"}
     for name, inside, outside in (("Fe-Ka", (6.40, 7.06), 5.9), ("Pb-La", (10.55, 12.61, 14.76), 11.7)):
         assert all(np.interp(energy, AXIS, by_name[name]) == 1 for energy in inside)
         assert np.interp(outside, AXIS, by_name[name]) == 0
-    assert {f.main.name for f in line_windows(("Fe", "Sn"), tube_voltage=20.0).families} == {"Fe-Ka", "Sn-La"}
+    assert {f.main.name for f in line_windows(("Fe", "Sn"), AXIS, tube_voltage=20.0).families} == {"Fe-Ka", "Sn-La"}
 
 
 @pytest.mark.parametrize(

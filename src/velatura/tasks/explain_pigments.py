@@ -6,11 +6,12 @@ et al., 2016): one backward pass for each class instead of one forward pass for 
 """
 
 from collections.abc import Callable, Sequence
-from functools import cache, lru_cache
+from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from velatura.atomic.elements import atomic_number
 from velatura.base.errors import InputError, did_you_mean
 from velatura.spectra.background import estimate_background
 from velatura.spectra.families import PROVING, Family, families_of
@@ -28,6 +29,7 @@ REACH = 1.2  # FWHM that are taken away on either side of a line: all but 0.5 % 
 STRONG = 0.03  # share of its family from which a line is taken away
 BLURRED = 2.0  # FWHM within which the main lines of two families take away much of one another
 MOST_COUNTS = 1e5  # of the training spectra: stronger sums are scaled down to it
+SOFTEST = 0.9  # keV, from which lines are looked for
 USUAL_VOLTAGE = 50.0  # kV, of a scanner that is not known
 
 
@@ -92,7 +94,7 @@ def deciding_lines(
     counts, scale, axis = _scaled(features)
     own = {row.name: row.markers for row in model.classes}
     tried = sorted({element for row in model.classes for element in row.markers} | set(elements))
-    windows = line_windows(tuple(tried), tube_voltage=float(condition[4]) * 50 or USUAL_VOLTAGE)
+    windows = line_windows(tried, axis, tube_voltage=float(condition[4]) * 50 or USUAL_VOLTAGE)
     above = np.where(windows.masks, counts - np.minimum(counts, estimate_background(counts, axis)), 0.0)
     weigh = _by_occlusion if method == "occlusion" else _by_gradient
     logits, drops = weigh(model.net, counts, np.asarray(condition, np.float32), taken=above, asked=asked)
@@ -111,32 +113,22 @@ def deciding_lines(
     )
 
 
-@lru_cache(maxsize=8)
-def line_windows(elements: tuple[str, ...], *, tube_voltage: float) -> Windows:
-    """Return the K, L and M families of some elements that show on the grid under a tube voltage [kV]."""
-    from velatura.scene.training import grid
-
-    axis, detector = grid(), Detector()
-    ends = float(axis[0]) + 0.4, float(axis[-1])
+def line_windows(elements: Sequence[str], axis: np.ndarray, *, tube_voltage: float = USUAL_VOLTAGE) -> Windows:
+    """Return the K, L and M families of some elements that show on an axis [keV] under a tube voltage [kV]."""
+    detector = Detector()
+    ends = max(float(axis[0]), SOFTEST), float(axis[-1])
     families = tuple(
         family
         for element in elements
         for family in families_of(element, window=ends, tube_voltage=tube_voltage)
-        if _may_prove(family)
+        if atomic_number(element) >= PROVING[family.kind]
     )
     masks = np.zeros((len(families), len(axis)), bool)
     for mask, family in zip(masks, families, strict=True):
         for line, share in zip(family.lines, family.shares, strict=True):
             if share >= STRONG:
                 mask |= np.abs(axis - line.energy) < REACH * detector.fwhm(line.energy)
-    masks.flags.writeable = False
     return Windows(families, masks)
-
-
-def _may_prove(family: Family) -> bool:
-    from velatura.atomic.elements import atomic_number
-
-    return atomic_number(family.element) >= PROVING[family.kind]
 
 
 def _place(paint: str, name: str, classes: Sequence["XrfClass"]) -> tuple[int, int]:
