@@ -62,7 +62,7 @@ def test_shapes_and_shares(net, spectra) -> None:
     found = predict(net, *spectra)
     assert found.presence.shape == found.log_shares.shape == (6, 2, SMALL.classes)
     assert found.hidden.shape == (6,)
-    assert found.log_thickness.shape == (6, 2)
+    assert found.log_mass.shape == (6, 2)
     assert {part.dtype for part in found} == {np.dtype(np.float32)}
     np.testing.assert_allclose(np.exp(found.log_shares).sum(axis=-1), 1, rtol=1e-5)
 

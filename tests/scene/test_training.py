@@ -21,7 +21,7 @@ from velatura.scene.sources import (
 from velatura.scene.training import DETECTABLE, described, draw, grid, new_detector
 
 CLASSES = xrf_classes()
-PLAN = SourcePlan(groups=4, stacks=32, drawn=Sampling(palette=("lead_white", "vermilion", "azurite", "carbon_black")))
+PLAN = SourcePlan(groups=4, stacks=32, held_out=0.5, drawn=Sampling(palette=("lead_white", "vermilion", "azurite", "carbon_black")))
 
 
 @pytest.fixture(scope="module")
@@ -30,13 +30,13 @@ def group():
 
 
 def test_no_group_is_on_both_sides() -> None:
-    for plan in (PLAN, SourcePlan(groups=2, held_out=0.5), SourcePlan(groups=50, held_out=0.2, seed=3)):
-        training, held_out = split(plan)
+    for plan in (PLAN, SourcePlan(groups=3, held_out=0.5), SourcePlan(groups=50, held_out=0.2, seed=3)):
+        training, calibration, held_out = split(plan)
         assert training
+        assert calibration
         assert held_out
-        assert not set(training) & set(held_out)
-        assert sorted((*training, *held_out)) == list(range(plan.groups))
-    assert len(held_out) == 10
+        assert sorted((*training, *calibration, *held_out)) == list(range(plan.groups))
+    assert len(calibration) == len(held_out) == 5
     assert set(held_out) < set(split(SourcePlan(groups=60, held_out=0.2)).held_out)
 
 
@@ -69,7 +69,7 @@ def test_features_are_whole_counts_of_the_dose(group) -> None:
 def test_what_is_there_but_cannot_be_seen_is_not_learned(group) -> None:
     faint, bright = (draw(group, CLASSES, 64, key=jax.random.key(2), counts=(dose, dose)) for dose in (30.0, 1e6))
     np.testing.assert_array_equal(faint.stack, bright.stack)
-    invisible = [not row.visible for row in CLASSES]
+    invisible = [*(not row.visible for row in CLASSES), False]
     for batch in (faint, bright):
         evidence = batch.dose[:, None, None] * group.labels.delta_chi2[batch.stack]
         np.testing.assert_array_equal(batch.mask & batch.labels, batch.labels & (evidence >= DETECTABLE))

@@ -32,8 +32,8 @@ class Prediction(NamedTuple):
     """Natural logarithm of the volume shares; the shares of a paint sum to 1."""
     hidden: Float[Array, ""]
     """Logit: a second paint lies beneath."""
-    log_thickness: Float[Array, " 2"]
-    """Natural logarithm of the thickness [um]."""
+    log_mass: Float[Array, " 2"]
+    """Natural logarithm of the mass of pigments per area [mg/cm2]."""
 
 
 @dataclass(frozen=True)

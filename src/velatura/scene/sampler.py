@@ -26,6 +26,7 @@ SUPPORTS = ("linen_canvas", "wood_panel", "paper", "parchment", "copper_plate")
 SUPPORT_ODDS = (0.66, 0.2, 0.08, 0.03, 0.03)
 SUPPORT_MASS = {"linen_canvas": (0.02, 0.045), "wood_panel": (0.5, 1.8), "paper": (0.005, 0.016)}  # g/cm2
 OTHER_MASS = (0.02, 0.3)
+PIECE = (100.0, 1000.0)  # um
 DRIERS = ("Pb", "Mn", "Co")  # up to 0.5 % of the oil
 SLACK = (20.0, 100.0)  # years by which dates of use are soft, after and before 1700
 
@@ -48,6 +49,12 @@ class Sampling:
     """Share of mixtures in which one pigment has only 0.1 to 10 % of the volume, log-uniform."""
     spread: float = 1.6
     """Factor by which minor phases of earths, glass and other mixtures scatter (one standard deviation)."""
+    balance: float = 0.0
+    """0: every pigment is as frequent as any other; 1: every XRF class; between: between."""
+    pieces: tuple[str, ...] = ()
+    """Materials of the palette that are never mixed: they lie by themselves, 100 to 1000 um thick, on the support."""
+    bare: float = 0.0
+    """Share of stacks that are one of the `pieces`."""
     table: Materials = field(default_factory=materials, repr=False)
     """Where the names are looked up."""
 
@@ -99,14 +106,15 @@ def sample_stacks(number: int, elements: tuple[str, ...], *, options: Sampling, 
         loading[:, paint] = rng.uniform(*options.loading, number)
         thickness[:, slot] = _log_uniform(*(options.paint, options.beneath)[paint], number, rng=rng)
     thickness[:, 2] *= rng.random(number) < options.hidden
+    bare = _bare(volume, loading, thickness, pigments, options=options, rng=rng)
     for paint, slot in enumerate(PAINTS):
         film = loading[:, paint, None] * volume[:, paint]
         mass[:, slot], shares[:, slot], amount[:, paint] = _paint(
             film, pigments, elements, thickness[:, slot], options=options, rng=rng
         )
-    thickness[:, 0] = np.where(rng.random(number) < 0.6, rng.uniform(3, 40, number), 0.0)
+    thickness[:, 0] = np.where((rng.random(number) < 0.6) & ~bare, rng.uniform(3, 40, number), 0.0)
     mass[:, 0], shares[:, 0] = _plain("dammar", thickness[:, 0], elements, options.table)
-    thickness[:, 3] = _log_uniform(*options.ground, number, rng=rng)
+    thickness[:, 3] = _log_uniform(*options.ground, number, rng=rng) * ~bare
     mass[:, 3], shares[:, 3] = _ground(thickness[:, 3], elements, options=options, rng=rng)
     mass[:, 4], shares[:, 4], thickness[:, 4] = _support(number, elements, options=options, rng=rng)
     gone = thickness[:, 2] == 0
@@ -118,11 +126,34 @@ def _log_uniform(low: float, high: float, number: int, *, rng: np.random.Generat
     return np.exp(rng.uniform(np.log(low), np.log(high), number))
 
 
+def _bare(
+    volume: np.ndarray, loading: np.ndarray, thickness: np.ndarray, pigments: tuple[str, ...],
+    *, options: Sampling, rng: np.random.Generator,
+) -> np.ndarray:  # fmt: skip
+    """Turn some stacks into a piece of one material, in place; return which, bool [stack]."""
+    if not options.pieces:
+        return np.zeros(len(volume), bool)
+    bare = rng.random(len(volume)) < options.bare
+    columns = np.array([pigments.index(name) for name in options.pieces])
+    volume[bare, 0] = np.eye(len(pigments))[rng.choice(columns, bare.sum())]
+    loading[bare, 0] = 1.0
+    thickness[bare, 1] = _log_uniform(*PIECE, int(bare.sum()), rng=rng)
+    thickness[bare, 2] = 0.0
+    return bare
+
+
+def _log_odds(pigments: tuple[str, ...], options: Sampling) -> np.ndarray:
+    """How much more or less often each pigment is chosen, float64 [pigment]; never what lies in pieces."""
+    classes = [material(name, options.table).xrf_class or name for name in pigments]
+    odds = -options.balance * np.log([classes.count(name) for name in classes])
+    return np.where([name in options.pieces for name in pigments], -np.inf, odds)
+
+
 def _mixtures(
     number: int, pigments: tuple[str, ...], years: np.ndarray | None, *, options: Sampling, rng: np.random.Generator
 ) -> np.ndarray:
     """Volume shares float64 [number, pigment], rows sum to 1: Dirichlet(0.5) over 1 to 4 pigments in use that year."""
-    score = rng.gumbel(size=(number, len(pigments)))
+    score = rng.gumbel(size=(number, len(pigments))) + _log_odds(pigments, options)
     if years is not None:
         periods = np.array([material(name, options.table).period for name in pigments])
         slack = np.where(periods >= 1700, *SLACK)

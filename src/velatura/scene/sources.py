@@ -6,7 +6,8 @@ through another detector at every step. Scattered photons lie on a fine grid of 
 """
 
 import json
-from dataclasses import asdict, dataclass, field
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 from zipfile import BadZipFile
@@ -25,10 +26,13 @@ from velatura.physics.stack import Packed
 from velatura.scene.classes import xrf_classes
 from velatura.scene.evidence_bank import Labels, labels_of
 from velatura.scene.sampler import Sampling, sample_elements, sample_stacks
+from velatura.scene.strangers import FAMILIES, PIECE, UNSEEN, is_stranger, strangers
 
 SHARPEST = Detector(noise=0.04)  # the best resolution that the grid serves
 STEPS_PER_FWHM = 2.0
 BRIGHTEST = 2.0**14  # largest number of a stack's photons: half precision then reaches down by twelve decades
+COMPOUNDS, PIECES = 12, 24  # strangers in a group that has some
+BARE = 0.15  # share of its stacks that are such a piece
 BLOCK = 128  # the number of sources is filled up to a multiple, so that programs are compiled once
 
 
@@ -42,26 +46,36 @@ class SourcePlan:
     """In a group."""
     seed: int = 0
     held_out: float = 0.1
-    """Share of the groups whose instruments and stacks training never sees."""
+    """Share of the groups whose instruments and stacks training never sees: half to calibrate by, half to test on."""
     kept_back: float = 0.1
     """Share of the stacks of all other groups that training never sees."""
-    drawn: Sampling = field(default_factory=Sampling)
+    drawn: Sampling = field(default_factory=lambda: Sampling(balance=0.5))
     cells: int = 2
     """Slices of a layer for secondary fluorescence."""
+    instrument: Instrument | None = None
+    """Tube and geometry of every group, for one scanner; None: drawn at random for each."""
+    strange_every: int = 3
+    """Every n-th group has materials that are no pigments among its own."""
 
     def __post_init__(self) -> None:
-        if self.groups < 2 or self.stacks < 2:
-            raise InputError(f"a bank needs two groups and two stacks or more; found {self.groups} and {self.stacks}")
         for name in ("held_out", "kept_back"):
             if not 0 < getattr(self, name) <= 0.5:
                 raise InputError(f"{name} is a share above 0, at most 0.5; found {getattr(self, name):g}")
+        least = round(1 / self.held_out) + 1
+        if self.groups < least or self.stacks < 2:
+            raise InputError(
+                f"a bank needs {least} groups, so that two are held out, of two stacks or more; "
+                f"found {self.groups} and {self.stacks}"
+            )
 
 
 class Split(NamedTuple):
     """Numbers of the groups."""
 
     training: tuple[int, ...]
+    calibration: tuple[int, ...]
     held_out: tuple[int, ...]
+    """For the final scores only."""
 
 
 class SourceGroup(NamedTuple):
@@ -81,10 +95,26 @@ class SourceGroup(NamedTuple):
 
 
 def split(plan: SourcePlan) -> Split:
-    """Return which groups are for training and which are held out: every n-th, so that a bank may grow later."""
+    """Return what the groups are for; every n-th is held out, in turn for both ends, so that a bank may grow later."""
     every = round(1 / plan.held_out)
-    held_out = tuple(range(0, plan.groups, every))
-    return Split(tuple(number for number in range(plan.groups) if number % every), held_out)
+    apart = tuple(range(0, plan.groups, every))
+    return Split(tuple(number for number in range(plan.groups) if number % every), apart[::2], apart[1::2])
+
+
+def drawn_of(plan: SourcePlan, number: int) -> Sampling:
+    """Return how the stacks of one group are drawn: as planned, with strangers in every third group or so.
+
+    Metals are drawn as powder (shell gold) unless the plan names a palette.
+    """
+    names = plan.drawn.palette or tuple(name for name, row in plan.drawn.table.items() if row.kind == "pigment")
+    if number % plan.strange_every != 1 % plan.strange_every:
+        return replace(plan.drawn, palette=names)
+    family = UNSEEN if number not in split(plan).training else FAMILIES[number // plan.strange_every % len(FAMILIES)]
+    rng = np.random.default_rng((plan.seed, number, 2))
+    table = strangers(family, compounds=COMPOUNDS, pieces=PIECES, rng=rng, table=plan.drawn.table)
+    made_up = tuple(name for name in table if is_stranger(name))
+    pieces = tuple(name for name in made_up if name.startswith(PIECE))
+    return replace(plan.drawn, palette=(*names, *made_up), table=table, pieces=pieces, bare=BARE)
 
 
 def source_group(plan: SourcePlan, number: int, *, progress: Progress = silent) -> SourceGroup:
@@ -94,16 +124,35 @@ def source_group(plan: SourcePlan, number: int, *, progress: Progress = silent) 
     """
     if not 0 <= number < plan.groups:
         raise InputError(f"the bank has the groups 0 to {plan.groups - 1}; asked for {number}")
-    instrument = random_instrument(rng=np.random.default_rng((plan.seed, number, 0)))
-    scanner = prepare(instrument, sample_elements(plan.drawn))
+    drawn = drawn_of(plan, number)
+    instrument = plan.instrument or random_instrument(rng=np.random.default_rng((plan.seed, number, 0)))
+    scanner = prepare(instrument, _elements(drawn))
     rng = np.random.default_rng((plan.seed, number, 1))
-    sampled = sample_stacks(plan.stacks, scanner.elements, options=plan.drawn, rng=rng)
-    labels = labels_of(
-        sampled, scanner, xrf_classes(plan.drawn.table), options=plan.drawn, cells=plan.cells, progress=progress
-    )
+    sampled = sample_stacks(plan.stacks, scanner.elements, options=drawn, rng=rng)
+    classes = xrf_classes(drawn.table)
+    labels = labels_of(sampled, scanner, classes, options=drawn, cells=plan.cells, progress=progress)
+    labels = _folded(labels, [is_stranger(row.name) for row in classes])
     photons, energy, lines = sources_of(sampled.packed, scanner, cells=plan.cells)
-    kept_back = 0 if number in split(plan).held_out else max(1, round(plan.kept_back * plan.stacks))
+    kept_back = 0 if number not in split(plan).training else max(1, round(plan.kept_back * plan.stacks))
     return SourceGroup(photons, energy, lines, labels, plan.stacks - kept_back, instrument)
+
+
+def _elements(drawn: Sampling) -> tuple[str, ...]:
+    """Elements to prepare a scanner for: whole families, so that programs are compiled once for each."""
+    needed = {*sample_elements(drawn)}
+    return tuple(needed.union(*(family for family in (*FAMILIES, UNSEEN) if needed & {*family})))
+
+
+def _folded(labels: Labels, strange: Sequence[bool]) -> Labels:
+    """All strangers as one class, the last one: their shares and masses together, and the best evidence."""
+    known = ~np.array(strange)
+    chi2, share, mass = labels.delta_chi2, labels.share, labels.mass_thickness
+    best = chi2[..., ~known].max(axis=-1, keepdims=True, initial=0.0)
+    return Labels(
+        np.concatenate([chi2[..., known], best], axis=-1),
+        labels.order,
+        *(np.concatenate([a[..., known], a[..., ~known].sum(axis=-1, keepdims=True)], axis=-1) for a in (share, mass)),
+    )
 
 
 def sources_of(packed: Packed, scanner: Scanner, *, cells: int) -> tuple[np.ndarray, np.ndarray, int]:

@@ -32,7 +32,9 @@ KNOWN = 0.5  # share of the spectra that are told their instrument
 
 
 class Drawn(NamedTuple):
-    """Spectra with what is in them; [paint, class] are visible and hidden paint, and the classes of the bank."""
+    """Spectra with what is in them; [paint, class] are visible and hidden paint, the classes of the bank and, last,
+    materials that are none of them.
+    """
 
     features: np.ndarray
     """Counts on the grid, whole numbers in float32 [spectrum, channel]."""
@@ -67,6 +69,27 @@ def described(instrument: Instrument) -> np.ndarray:
     return np.array([*anode, instrument.tube.voltage / 50, *sines, geometry.atmosphere == "air"], np.float32)
 
 
+class View(NamedTuple):
+    """One new detector in front of a group."""
+
+    response: np.ndarray
+    """Counts per photon, through gas, window and crystal, float32 [source, channel]."""
+    scattered: np.ndarray
+    """1 for sources that set off the collimator's lines, else 0; float32 [source]."""
+    parasites: np.ndarray
+    """The collimator's lines for one such photon, float32 [channel]."""
+    condition: np.ndarray
+    """The instrument as `described`, float32 [8]."""
+
+
+def view(group: SourceGroup, *, rng: np.random.Generator, instrument: Instrument | None = None) -> View:
+    """Return a group as another detector sees it: one drawn at random, or that of `instrument` [about 60 ms]."""
+    scanner = instrument or new_detector(group, rng=rng)
+    scattered = (np.arange(len(group.energy)) >= group.lines).astype(np.float32)
+    housing = parasite_lines(scanner, grid()).astype(np.float32)
+    return View(_response(group, scanner), scattered, housing, described(scanner))
+
+
 def draw(
     group: SourceGroup,
     classes: tuple[XrfClass, ...],
@@ -74,31 +97,33 @@ def draw(
     *,
     key: PRNGKeyArray,
     counts: tuple[float, float] = (1e3, 1e5),
+    stacks: np.ndarray | None = None,
     kept_back: bool = False,
+    seen: View | None = None,
 ) -> Drawn:
-    """Draw a batch of spectra from one group through one new detector.
+    """Draw a batch of spectra from one group, through one new detector or a `view` of it.
 
-    classes: those of the bank, in order; counts: range of the dose, log-uniform; kept_back: draw from the stacks of the
-    group that training never sees. Same key, same batch. Raises InputError when the group has no stacks of the kind.
+    classes: those of the bank, in order; counts: range of the dose, log-uniform; stacks: numbers int [n] to choose
+    from, else those for training, or with `kept_back` those that training never sees. Same key, same batch. Raises
+    InputError when there are no such stacks.
     """
     rng = np.random.default_rng(np.asarray(jax.random.key_data(key)).tolist())
-    first, last = (group.training, len(group.photons)) if kept_back else (0, group.training)
-    if first == last:
+    if stacks is None:
+        stacks = np.arange(group.training, len(group.photons)) if kept_back else np.arange(group.training)
+    if not len(stacks):
         raise InputError("this group keeps no stacks back: it is held out as a whole. Draw from all of it")
-    stack = rng.integers(first, last, number)
+    stack = rng.choice(stacks, number)
     dose = _log_uniform(counts, number, rng=rng)
-    scanner = new_detector(group, rng=rng)
-    housing = parasite_lines(scanner, grid()).astype(np.float32)
-    scattered = (np.arange(len(group.energy)) >= group.lines).astype(np.float32)
+    seen = view(group, rng=rng) if seen is None else seen
     features = _counts(
-        group.photons[stack], scattered, _response(group, scanner), housing, dose, _drifts(number, rng),
+        group.photons[stack], seen.scattered, seen.response, seen.parasites, dose, _drifts(number, rng),
         key=jax.random.fold_in(key, 1),
     )  # fmt: skip
     known = rng.random(number) < KNOWN
     share, evidence = group.labels.share[stack], dose[:, None, None] * group.labels.delta_chi2[stack]
-    visible = np.array([row.visible for row in classes])
+    visible = np.array([*(row.visible for row in classes), True])
     return Drawn(
-        np.asarray(features), known[:, None] * described(scanner), share > 0,
+        np.asarray(features), known[:, None] * seen.condition, share > 0,
         ((share == 0) | (evidence >= DETECTABLE)) & visible, share, group.labels.mass_thickness[stack],
         dose * group.labels.order[stack] >= DETECTABLE, dose, stack,
     )  # fmt: skip

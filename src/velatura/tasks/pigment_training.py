@@ -1,0 +1,149 @@
+"""Teaching a network to name pigments: what it is shown at each step, and what counts as wrong.
+
+A step's batch mixes several instruments. What is in a stack but cannot be seen in its spectrum is neither right nor
+wrong: it does not count (`scene.training.Drawn.mask`).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from velatura.base.errors import InputError, did_you_mean
+from velatura.nn.spectrum_net import Shapes, SpectrumNet
+from velatura.scene.classes import XrfClass
+from velatura.scene.sources import SourceGroup
+from velatura.scene.training import CHANNELS, Drawn, View, described, draw, view
+
+VIEWS = 8  # instruments in a batch
+ROUND = 8  # steps that look through the same instruments: their responses cost more than the spectra
+COUNTS = (1e3, 1e5)  # range of the dose
+SHARES, HIDDEN, MASS = 0.1, 0.1, 0.02  # weight of the other losses beside that of presence
+LEAST_MASS = 1e-3  # mg/cm2
+MG = 1e3  # mg in a g
+
+
+class Batch(NamedTuple):
+    """What a network is shown, and what it should say; [n, paint, class] with strangers as the last class."""
+
+    features: np.ndarray
+    condition: np.ndarray
+    labels: np.ndarray
+    """1 where the class is there."""
+    mask: np.ndarray
+    """1 where that counts."""
+    shares: np.ndarray
+    """Mass shares among the classes that can be seen; a row of zeros does not count."""
+    mass: np.ndarray
+    """Mass per area [mg/cm2] of these, [n, paint]; 0 does not count."""
+    hidden: np.ndarray
+    """1: a second paint lies beneath and shows; -1: one that does not show; 0: none. [n]"""
+
+
+def shapes_for(classes: Sequence[XrfClass]) -> Shapes:
+    """Return the sizes of a network for these classes, with one more for strangers."""
+    return Shapes(CHANNELS, 8, len(classes) + 1)
+
+
+@dataclass(frozen=True, eq=False)
+class Lessons:
+    """The batches of a training, each a function of its step alone."""
+
+    groups: Sequence[SourceGroup]
+    classes: tuple[XrfClass, ...]
+    key: PRNGKeyArray
+    size: int = 512
+    """Spectra in a batch, a multiple of 8."""
+    counts: tuple[float, float] = COUNTS
+    left_out: tuple[str, ...] = ()
+    """Names of classes that are never shown."""
+
+    def __post_init__(self) -> None:
+        if self.size % VIEWS:
+            raise InputError(f"a batch mixes {VIEWS} instruments; {self.size} spectra is no multiple. Ask for 512")
+        names = [row.name for row in self.classes]
+        for name in self.left_out:
+            if name not in names:
+                raise InputError(f"no XRF class {name!r} to leave out{did_you_mean(name, names)}")
+        hidden = [name in self.left_out for name in names]
+        stacks = [shown_stacks(group, hidden) for group in self.groups]
+        object.__setattr__(self, "_stacks", stacks)
+        object.__setattr__(self, "_usable", [number for number, rows in enumerate(stacks) if len(rows)])
+        object.__setattr__(self, "_views", lru_cache(2)(self._drawn_views))
+
+    def __call__(self, step: int) -> Batch:
+        """Return the batch of one step."""
+        key = jax.random.fold_in(self.key, step)
+        drawn = [
+            draw(
+                self.groups[number], self.classes, self.size // VIEWS, key=jax.random.fold_in(key, place),
+                counts=self.counts, stacks=self._stacks[number], seen=seen,
+            )
+            for place, (number, seen) in enumerate(self._views(step // ROUND))
+        ]  # fmt: skip
+        return batch_of(drawn, self.classes)
+
+    def _drawn_views(self, number: int) -> list[tuple[int, View]]:
+        """Groups and detectors of one round of steps."""
+        rng = np.random.default_rng((*np.asarray(jax.random.key_data(self.key)).tolist(), number))
+        few = len(self._usable) < VIEWS
+        chosen = rng.choice(self._usable, VIEWS, replace=few)
+        return [(int(group), view(self.groups[group], rng=rng)) for group in chosen]
+
+
+def shown_stacks(group: SourceGroup, hidden: Sequence[bool]) -> np.ndarray:
+    """Return the numbers of a group's stacks for training in which none of some classes occurs; hidden: [class]."""
+    left_out = group.labels.share[: group.training, :, : len(hidden)][..., np.array(hidden, bool)]
+    return np.flatnonzero(~left_out.any(axis=(1, 2)))
+
+
+def batch_of(drawn: Sequence[Drawn], classes: Sequence[XrfClass]) -> Batch:
+    """Put spectra of several instruments together, and work out what the network should say."""
+    joined = Drawn(*(np.concatenate(parts) for parts in zip(*drawn, strict=True)))
+    seen = np.array([*(row.visible for row in classes), True])
+    mass = joined.mass_thickness * seen * MG
+    whole = mass.sum(axis=2)
+    whole[:, 0] *= (joined.labels & joined.mask)[:, 0].any(axis=1)
+    whole[:, 1] *= joined.order
+    counted = whole[:, :, None] > 0
+    shares = np.where(counted, mass / np.where(counted, whole[:, :, None], 1.0), 0.0)
+    beneath = joined.labels[:, 1].any(axis=1)
+    hidden = np.where(joined.order & beneath, 1.0, np.where(beneath, -1.0, 0.0))
+    arrays = joined.features, joined.condition, joined.labels, joined.mask, shares, whole, hidden
+    return Batch(*(np.asarray(array, np.float32) for array in arrays))
+
+
+def loss(net: SpectrumNet, batch: Batch, *, key: PRNGKeyArray) -> Float[Array, ""]:
+    """Return the mean loss of a batch: presence by cross entropy, and with small weights shares, masses and order."""
+    keys = jax.random.split(key, len(batch.features))
+    said = jax.vmap(lambda counts, condition, own: net(counts, condition, key=own))(
+        batch.features, batch.condition, keys
+    )
+    presence = optax.sigmoid_binary_cross_entropy(said.presence, batch.labels) * batch.mask
+    shares = -(batch.shares * said.log_shares).sum(axis=2)
+    known = batch.mass > 0
+    wrong = optax.huber_loss(said.log_mass - jnp.log(jnp.maximum(batch.mass, LEAST_MASS)))
+    order = optax.sigmoid_binary_cross_entropy(said.hidden, jnp.maximum(batch.hidden, 0)) * (batch.hidden >= 0)
+    return (
+        presence.sum(axis=(1, 2)).mean()
+        + SHARES * shares.sum(axis=1).mean()
+        + HIDDEN * order.mean()
+        + MASS * jnp.where(known, wrong, 0.0).sum(axis=1).mean()
+    )
+
+
+def optimiser(steps: int, *, rate: float = 1e-3) -> optax.GradientTransformation:
+    """Return AdamW (Loshchilov and Hutter, ICLR 2019) with a short rise of the rate and a fall by half a cosine."""
+    schedule = optax.warmup_cosine_decay_schedule(0.0, rate, min(500, steps // 10 + 1), steps, rate / 100)
+    return optax.chain(optax.clip_by_global_norm(1.0), optax.adamw(schedule, weight_decay=1e-4))
+
+
+def described_or_not(instrument: Any | None) -> np.ndarray:
+    """Return what the network is told of an instrument, float32 [8]; zeros for one that nobody knows."""
+    return np.zeros(8, np.float32) if instrument is None else described(instrument)
