@@ -25,21 +25,21 @@ RANKS = 201  # quantiles of the distances
 class Calibration(NamedTuple):
     """What held-out instruments taught about the answers of a network; float32 arrays."""
 
-    scale: Array
+    scale: np.ndarray
     """Of the logits of each paint [2]."""
-    offset: Array
+    offset: np.ndarray
     """Added to them, [2, class]."""
-    unknown: Array
+    unknown: np.ndarray
     """Weights of the stranger's logit, of the distance and of one, for the logit of `unknown` [3]."""
-    thresholds: Array
+    thresholds: np.ndarray
     """Probability from which a class counts as found [2, class]."""
-    unknown_threshold: Array
+    unknown_threshold: np.ndarray
     """The same for `unknown`, a scalar."""
-    centre: Array
+    centre: np.ndarray
     """Mean embedding [256]."""
-    whiten: Array
+    whiten: np.ndarray
     """Embeddings less the mean, times this, have unit covariance [256, 256]."""
-    distances: Array
+    distances: np.ndarray
     """Quantiles of the distances from the mean, of spectra of pigments only [201]."""
 
 
@@ -82,12 +82,12 @@ class Answers(NamedTuple):
 class Raw(NamedTuple):
     """Outputs before calibration, arrays [n, ...]."""
 
-    presence: Array
+    presence: np.ndarray
     """Logits [n, paint, class + 1]; the last class are strangers."""
-    log_shares: Array
-    hidden: Array
-    log_mass: Array
-    embedding: Array
+    log_shares: np.ndarray
+    hidden: np.ndarray
+    log_mass: np.ndarray
+    embedding: np.ndarray
 
 
 def shipped(name: str = "best") -> Path | None:
@@ -119,20 +119,20 @@ def load_pigments(name: str | Path = "best") -> PigmentModel:
     if list(known) != [row.name for row in classes]:
         raise FileFormatError(f"{path} knows {len(known)} XRF classes that are not those of this version. Train again")
     like = _like(str(design), classes)
-    net, calibration = load_weights(path, like, architecture=architecture(str(design), classes))
-    return PigmentModel(net, classes, calibration, card)
+    net, arrays = load_weights(path, like, architecture=architecture(str(design), classes))
+    return PigmentModel(net, classes, Calibration(*map(np.asarray, arrays)), card)
 
 
 def save_pigments(path: Path, model: PigmentModel) -> None:
     """Write a model as float16; the card names classes, recipe and scores."""
-    save_weights(path, (model.net, model.calibration), model.card, half=True)
+    save_weights(path, (model.net, _on_device(model.calibration)), model.card, half=True)
 
 
 def untrained(design: str = "fast", *, key: PRNGKeyArray) -> PigmentModel:
     """Return a network of random weights that is calibrated to nothing: a start of training, and for tests."""
     classes = xrf_classes()
-    net = build(design, _shapes(classes), key=key)
-    return PigmentModel(net, classes, _neutral(len(classes)), ModelCard(architecture(design, classes), {}, 0, {}))
+    net = build(design, shapes_for(classes), key=key)
+    return PigmentModel(net, classes, uncalibrated(len(classes)), ModelCard(architecture(design, classes), {}, 0, {}))
 
 
 def raw_outputs(net: SpectrumNet, features: np.ndarray, condition: np.ndarray) -> Raw:
@@ -140,10 +140,10 @@ def raw_outputs(net: SpectrumNet, features: np.ndarray, condition: np.ndarray) -
     parts = []
     for start in range(0, len(features), BATCH):
         rows = np.minimum(np.arange(start, start + BATCH), len(features) - 1)
-        part = _forward(net, features[rows], condition[rows])
+        part = _forward(net, jnp.asarray(features[rows]), jnp.asarray(condition[rows]))
         parts.append([np.asarray(values)[: len(features) - start] for values in part])
     if not parts:
-        parts = [[np.asarray(values)[:0] for values in _forward(net, *_blank())]]
+        parts = [[np.asarray(values)[:0] for values in _forward(net, *map(jnp.asarray, _blank()))]]
     return Raw(*(np.concatenate(values) for values in zip(*parts, strict=True)))
 
 
@@ -159,14 +159,13 @@ def predict(model: PigmentModel, features: np.ndarray, condition: np.ndarray) ->
 def calibrated(raw: Raw, calibration: Calibration) -> Answers:
     """Turn outputs into answers."""
     classes = raw.presence.shape[2] - 1
-    known = Calibration(*(np.asarray(values, np.float32) for values in calibration))
-    logits = raw.presence[..., :classes] * known.scale[:, None] + known.offset
-    distance = distances(raw.embedding, known)
-    seen = unknown_evidence(raw, distance) @ known.unknown
-    ranks = np.linspace(0, 1, len(known.distances), dtype=np.float32)
+    logits = raw.presence[..., :classes] * calibration.scale[:, None] + calibration.offset
+    distance = distances(raw.embedding, calibration)
+    seen = unknown_evidence(raw, distance) @ calibration.unknown
+    ranks = np.linspace(0, 1, RANKS)
     shares = np.exp(raw.log_shares[..., :classes])
     return Answers(
-        sigmoid(logits), sigmoid(seen), np.interp(distance, known.distances, ranks).astype(np.float32),
+        sigmoid(logits), sigmoid(seen), np.interp(distance, calibration.distances, ranks).astype(np.float32),
         sigmoid(raw.hidden), shares, np.exp(raw.log_mass),
     )  # fmt: skip
 
@@ -193,26 +192,32 @@ def _forward(net: SpectrumNet, features: Array, condition: Array) -> tuple[Array
         embedding = net.embed(counts, instrument, key=None)
         return (*net.heads(embedding), embedding)
 
-    return jax.vmap(one)(jnp.asarray(features), jnp.asarray(condition))
+    return jax.vmap(one)(features, condition)
 
 
 def _blank() -> tuple[np.ndarray, np.ndarray]:
     return np.zeros((BATCH, CHANNELS), np.float32), np.zeros((BATCH, 8), np.float32)
 
 
-def _shapes(classes: Sequence[XrfClass]) -> Shapes:
+def shapes_for(classes: Sequence[XrfClass]) -> Shapes:
+    """Return the sizes of a network for these classes, with one more for strangers."""
     return Shapes(CHANNELS, 8, len(classes) + 1)
 
 
-def _neutral(classes: int) -> Calibration:
-    half = jnp.full((2, classes), 0.5)
-    return Calibration(
-        jnp.ones(2), jnp.zeros((2, classes)), jnp.array([1.0, 0.0, 0.0]), half, jnp.array(0.5),
-        jnp.zeros(EMBEDDING), jnp.eye(EMBEDDING), jnp.linspace(0, 30, RANKS),
+def uncalibrated(classes: int) -> Calibration:
+    """Return the calibration that changes nothing."""
+    arrays = (
+        np.ones(2), np.zeros((2, classes)), [1.0, 0.0, 0.0], np.full((2, classes), 0.5), 0.5,
+        np.zeros(EMBEDDING), np.eye(EMBEDDING), np.linspace(0, 30, RANKS),
     )  # fmt: skip
+    return Calibration(*(np.asarray(values, np.float32) for values in arrays))
 
 
 def _like(design: str, classes: Sequence[XrfClass]) -> PyTree:
     return eqx.filter_eval_shape(
-        lambda: (build(design, _shapes(classes), key=jax.random.key(0)), _neutral(len(classes)))
+        lambda: (build(design, shapes_for(classes), key=jax.random.key(0)), _on_device(uncalibrated(len(classes))))
     )
+
+
+def _on_device(calibration: Calibration) -> tuple[Array, ...]:
+    return tuple(jnp.asarray(values, jnp.float32) for values in calibration)

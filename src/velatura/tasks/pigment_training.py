@@ -5,9 +5,8 @@ wrong: it does not count (`scene.training.Drawn.mask`).
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -16,10 +15,10 @@ import optax
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from velatura.base.errors import InputError, did_you_mean
-from velatura.nn.spectrum_net import Shapes, SpectrumNet
+from velatura.nn.spectrum_net import SpectrumNet
 from velatura.scene.classes import XrfClass
 from velatura.scene.sources import SourceGroup
-from velatura.scene.training import CHANNELS, Drawn, View, described, draw, view
+from velatura.scene.training import Drawn, View, draw, view
 
 VIEWS = 8  # instruments in a batch
 ROUND = 8  # steps that look through the same instruments: their responses cost more than the spectra
@@ -46,55 +45,51 @@ class Batch(NamedTuple):
     """1: a second paint lies beneath and shows; -1: one that does not show; 0: none. [n]"""
 
 
-def shapes_for(classes: Sequence[XrfClass]) -> Shapes:
-    """Return the sizes of a network for these classes, with one more for strangers."""
-    return Shapes(CHANNELS, 8, len(classes) + 1)
-
-
-@dataclass(frozen=True, eq=False)
 class Lessons:
     """The batches of a training, each a function of its step alone."""
 
-    groups: Sequence[SourceGroup]
-    classes: tuple[XrfClass, ...]
-    key: PRNGKeyArray
-    size: int = 512
-    """Spectra in a batch, a multiple of 8."""
-    counts: tuple[float, float] = COUNTS
-    left_out: tuple[str, ...] = ()
-    """Names of classes that are never shown."""
+    def __init__(
+        self,
+        groups: Sequence[SourceGroup],
+        classes: tuple[XrfClass, ...],
+        *,
+        key: PRNGKeyArray,
+        size: int = 512,
+        counts: tuple[float, float] = COUNTS,
+        left_out: Sequence[str] = (),
+    ) -> None:
+        """Prepare batches of `size` spectra, a multiple of 8, of doses in `counts`.
 
-    def __post_init__(self) -> None:
-        if self.size % VIEWS:
-            raise InputError(f"a batch mixes {VIEWS} instruments; {self.size} spectra is no multiple. Ask for 512")
-        names = [row.name for row in self.classes]
-        for name in self.left_out:
+        left_out: names of classes that are never shown. Raises InputError for unknown ones and for another size.
+        """
+        if size % VIEWS:
+            raise InputError(f"a batch mixes {VIEWS} instruments; {size} spectra is no multiple. Ask for 512")
+        names = [row.name for row in classes]
+        for name in left_out:
             if name not in names:
                 raise InputError(f"no XRF class {name!r} to leave out{did_you_mean(name, names)}")
-        hidden = [name in self.left_out for name in names]
-        stacks = [shown_stacks(group, hidden) for group in self.groups]
-        object.__setattr__(self, "_stacks", stacks)
-        object.__setattr__(self, "_usable", [number for number, rows in enumerate(stacks) if len(rows)])
-        object.__setattr__(self, "_views", lru_cache(2)(self._drawn_views))
+        self._groups, self._classes, self._key, self._size, self._counts = groups, classes, key, size, counts
+        self._stacks = [shown_stacks(group, [name in left_out for name in names]) for group in groups]
+        self._usable = [number for number, rows in enumerate(self._stacks) if len(rows)]
+        self._views = lru_cache(2)(self._drawn_views)
 
     def __call__(self, step: int) -> Batch:
         """Return the batch of one step."""
-        key = jax.random.fold_in(self.key, step)
+        key = jax.random.fold_in(self._key, step)
         drawn = [
             draw(
-                self.groups[number], self.classes, self.size // VIEWS, key=jax.random.fold_in(key, place),
-                counts=self.counts, stacks=self._stacks[number], seen=seen,
+                self._groups[number], self._classes, self._size // VIEWS, key=jax.random.fold_in(key, place),
+                counts=self._counts, stacks=self._stacks[number], seen=seen,
             )
             for place, (number, seen) in enumerate(self._views(step // ROUND))
         ]  # fmt: skip
-        return batch_of(drawn, self.classes)
+        return batch_of(drawn, self._classes)
 
     def _drawn_views(self, number: int) -> list[tuple[int, View]]:
         """Groups and detectors of one round of steps."""
-        rng = np.random.default_rng((*np.asarray(jax.random.key_data(self.key)).tolist(), number))
-        few = len(self._usable) < VIEWS
-        chosen = rng.choice(self._usable, VIEWS, replace=few)
-        return [(int(group), view(self.groups[group], rng=rng)) for group in chosen]
+        rng = np.random.default_rng((*np.asarray(jax.random.key_data(self._key)).tolist(), number))
+        chosen = rng.choice(self._usable, VIEWS, replace=len(self._usable) < VIEWS)
+        return [(int(group), view(self._groups[group], rng=rng)) for group in chosen]
 
 
 def shown_stacks(group: SourceGroup, hidden: Sequence[bool]) -> np.ndarray:
@@ -142,8 +137,3 @@ def optimiser(steps: int, *, rate: float = 1e-3) -> optax.GradientTransformation
     """Return AdamW (Loshchilov and Hutter, ICLR 2019) with a short rise of the rate and a fall by half a cosine."""
     schedule = optax.warmup_cosine_decay_schedule(0.0, rate, min(500, steps // 10 + 1), steps, rate / 100)
     return optax.chain(optax.clip_by_global_norm(1.0), optax.adamw(schedule, weight_decay=1e-4))
-
-
-def described_or_not(instrument: Any | None) -> np.ndarray:
-    """Return what the network is told of an instrument, float32 [8]; zeros for one that nobody knows."""
-    return np.zeros(8, np.float32) if instrument is None else described(instrument)
