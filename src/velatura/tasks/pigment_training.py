@@ -19,6 +19,7 @@ from velatura.nn.spectrum_net import SpectrumNet
 from velatura.scene.classes import XrfClass
 from velatura.scene.sources import SourceGroup
 from velatura.scene.training import Drawn, View, draw, view
+from velatura.tasks.pigment_model import PigmentModel, raw_outputs, sigmoid
 
 VIEWS = 8  # instruments in a batch
 ROUND = 8  # steps that look through the same instruments: their responses cost more than the spectra
@@ -90,6 +91,25 @@ class Lessons:
         rng = np.random.default_rng((*np.asarray(jax.random.key_data(self._key)).tolist(), number))
         chosen = rng.choice(self._usable, VIEWS, replace=len(self._usable) < VIEWS)
         return [(int(group), view(self._groups[group], rng=rng)) for group in chosen]
+
+
+class Pupil:
+    """The same batches for a network that imitates another one: its word counts where the truth cannot be known.
+
+    Where it can, the target is the middle of both (Hinton, Vinyals and Dean, arXiv 1503.02531).
+    """
+
+    def __init__(self, lessons: Lessons, teacher: PigmentModel) -> None:
+        """Prepare; the teacher is asked at every step."""
+        self._lessons, self._teacher = lessons, teacher
+
+    def __call__(self, step: int) -> Batch:
+        """Return the batch of one step."""
+        batch = self._lessons(step)
+        said = sigmoid(raw_outputs(self._teacher.net, batch.features, batch.condition).presence)
+        seen = np.array([*(row.visible for row in self._teacher.classes), True], np.float32)
+        labels = np.where(batch.mask > 0, (batch.labels + said) / 2, said)
+        return batch._replace(labels=labels, mask=np.broadcast_to(seen, labels.shape).copy())
 
 
 def shown_stacks(group: SourceGroup, hidden: Sequence[bool]) -> np.ndarray:
