@@ -17,9 +17,11 @@ VERBS = {
     "repair": "Mend a scan: serpentine rows, uneven live time, orientation, a part only.",
     "elements": "Map elements with uncertainty and detection limit.",
     "segment": "Cluster the spectra into soft membership maps and propose composite maps.",
+    "identify": "Name the pigments of every pixel, visible and hidden, with probabilities, and what is unknown.",
     "merge": "Join clusters that are one material.",
     "report": "Write the report as one HTML file with its figures.",
     "simulate": "Simulate the scan of a scene, of a picture or of random stacks of paint, with the truth beside it.",
+    "train": "Train networks again, or adapt them to your scanner.",
     "export": "Write maps and spectra as TIFF, CSV or PNG, or the cube for other programs.",
 }
 MODULE = {"import": "import_scan"}
