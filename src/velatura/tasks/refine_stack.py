@@ -188,7 +188,7 @@ class _Making:
         grams = volume * np.exp(loading[0]) * oil.density
         binder = self.add(slot, oil, grams, density=oil.density)
         self.say(self.volumes(binder), solid, *loading)
-        held = sum(self.rows[number][1] for number in solid)
+        held = np.sum([self.rows[number][1] for number in solid], axis=0)
         for element in DRIERS:
             if element in self.elements and not held[self.elements.index(element)]:
                 drier = self.add(slot, element, grams * np.exp(DRIER[0]), density=oil.density)
