@@ -1,0 +1,133 @@
+"""From a workspace to its pigments: maps, regions and the evidence table, stored as maps/identify."""
+
+import csv
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from velatura.base.aside import written_aside
+from velatura.base.errors import InputError
+from velatura.base.progress import Progress, silent
+from velatura.base.workspace import Workspace, list_maps, read_cube, read_maps
+from velatura.chain.steps import axis_of, settled
+from velatura.physics.instrument import PRESETS, Geometry, Instrument
+from velatura.physics.tube import Tube
+from velatura.tasks.identify import Identification, identify
+
+RESULT = "identify"
+
+
+def map_pigments(
+    workspace: Workspace,
+    config: Identification = Identification(),  # noqa: B008
+    *,
+    instrument: Instrument | None = None,
+    seed: int = 0,
+    progress: Progress = silent,
+) -> xr.Dataset:
+    """Return the pigment maps of a workspace's cube with regions and evidence (docs/results.md, maps/identify).
+
+    instrument: what the network is told; None: what the cube's metadata tell, when they tell all of it. Regions are the
+    clusters of the workspace's `segment`, where there are some. An earlier result of the same inputs is returned.
+    """
+    from velatura.tasks.pigment_model import load_pigments
+
+    cube = read_cube(workspace)
+    model = load_pigments(config.model)
+    head = instrument or instrument_of(cube)
+    clusters = read_maps(workspace, "segment") if "segment" in list_maps(workspace) else None
+    inputs = {
+        "config": asdict(config),
+        "weights": weights_hash(config.model),
+        "instrument": None if head is None else asdict(head),
+        "seed": seed,
+        "axis": axis_of(cube),
+        "clusters": None if clusters is None else clusters.attrs.get("inputs"),
+    }
+
+    def make() -> xr.Dataset:
+        condition = told(head)
+        maps = identify(cube, model, config, condition=condition, seed=seed, folder=workspace.path, progress=progress)
+        return with_evidence(maps, cube, clusters, model=model, condition=condition, progress=progress)
+
+    return settled(workspace, RESULT, inputs, make=make)
+
+
+def with_evidence(
+    maps: xr.Dataset, cube: xr.Dataset, clusters: xr.Dataset | None, *, model: Any, condition: np.ndarray | None,
+    progress: Progress = silent,
+) -> xr.Dataset:  # fmt: skip
+    """Return the maps with regions, their summed spectra and, in the attribute `evidence`, the table's rows."""
+    from velatura.tasks.pigment_evidence import evidence_table
+    from velatura.tasks.pigment_regions import region_sums, regions_of
+
+    given = {} if clusters is None else {"labels": clusters.labels.values, "names": clusters["cluster"].values.tolist()}
+    regions = regions_of(maps, **given)
+    sums = region_sums(cube.counts.data, regions, progress=progress)
+    rows = evidence_table(
+        maps, regions, sums, model=model, condition=np.zeros(8, np.float32) if condition is None else condition,
+        energy=cube.energy.values, acquisition=cube.counts.attrs,
+    )  # fmt: skip
+    maps = maps.assign(
+        regions=(("y", "x"), regions.labels), region_spectrum=(("region", "energy"), sums, {"units": "counts"})
+    )
+    maps = maps.assign_coords(region=np.array(regions.names, str), energy=cube.energy)
+    return maps.assign_attrs(evidence=json.dumps([row._asdict() for row in rows]))
+
+
+def evidence_of(maps: xr.Dataset) -> list[dict[str, Any]]:
+    """Return the rows of the evidence table of a stored result."""
+    return json.loads(maps.attrs["evidence"])
+
+
+def write_evidence(path: Path, rows: Sequence[dict[str, Any]]) -> None:
+    """Write the evidence table as CSV, numbers with four digits."""
+    from velatura.tasks.pigment_evidence import Evidence
+
+    with written_aside(path) as aside, aside.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(rows[0] if rows else Evidence._fields)
+        for row in rows:
+            writer.writerow([_cell(value) for value in row.values()])
+
+
+def told(instrument: Instrument | None) -> np.ndarray | None:
+    """Return what the network is told of an instrument, float32 [8]; None where nothing is known."""
+    from velatura.scene.training import described
+
+    return None if instrument is None else described(instrument)
+
+
+def instrument_of(cube: xr.Dataset) -> Instrument | None:
+    """Return the instrument that a cube's metadata tell: a preset's name, or anode, voltage and both angles."""
+    known = cube.counts.attrs
+    if known.get("instrument") in PRESETS:
+        return PRESETS[known["instrument"]]
+    needed = [known.get(name) for name in ("anode", "tube_voltage", "incidence_angle", "take_off_angle")]
+    if any(value is None for value in needed):
+        return None
+    anode, voltage, incidence, take_off = needed
+    try:
+        return Instrument(str(known.get("instrument", "measured")), Tube(anode, voltage), Geometry(incidence, take_off))
+    except InputError:
+        return None
+
+
+def weights_hash(name: str) -> str | None:
+    """Return the SHA-256 of the weights that a name means; None where there are none."""
+    from velatura.tasks.pigment_model import shipped
+
+    path = shipped(name) or Path(name)
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else None
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, float):
+        return "" if np.isnan(value) else f"{value:.4g}"
+    return str(value)

@@ -1,0 +1,64 @@
+"""`velatura identify`."""
+
+import json
+from typing import Annotated
+
+import xarray as xr
+from cyclopts import Parameter
+
+from velatura.chain.axis import settle_axis
+from velatura.chain.identify import evidence_of, map_pigments, write_evidence
+from velatura.chain.steps import bring_in
+from velatura.cli.console import progress_bar, say
+from velatura.cli.options import Output, Reading, Scan, Seed
+from velatura.io.options import ReadOptions
+from velatura.physics.instrument import preset
+from velatura.tasks.identify import Identification
+
+Config = Annotated[Identification, Parameter(name="*", group="Identification")]
+Head = Annotated[
+    str | None,
+    Parameter(
+        name="--instrument",
+        help="The scanner, as far as it is known: laboratory, bruker-m6, crono, infn-chnet, or a .toml file.",
+    ),
+]
+
+
+def identify(
+    scan: Scan,
+    /,
+    *,
+    output: Output = None,
+    config: Config = Identification(),  # noqa: B008
+    instrument: Head = None,
+    seed: Seed = 0,
+    read: Reading = ReadOptions(),  # noqa: B008
+) -> None:
+    """Name the pigments of every pixel, in the visible paint and beneath it, and say where nothing known fits.
+
+    Writes maps into the workspace and the evidence, region by region, as a CSV table beside it.
+    """
+    head = None if instrument is None else preset(instrument)
+    with progress_bar() as progress:
+        workspace = bring_in(scan, output, read, progress=progress)
+        settle_axis(workspace, insist=True, progress=progress)
+        maps = map_pigments(workspace, config, instrument=head, seed=seed, progress=progress)
+    table = workspace.path.with_name(f"{workspace.path.stem}-evidence.csv")
+    write_evidence(table, evidence_of(maps))
+    say_pigments(maps)
+    say(f"evidence: {table}")
+    say(f"workspace: {workspace.path}")
+
+
+def say_pigments(maps: xr.Dataset) -> None:
+    """Print one line for each class of pigments that is found, then what is unknown, and what a reader should know."""
+    answered = max(int(maps.answered.values.sum()), 1)
+    for number, name in enumerate(maps.pigments.values):
+        visible, hidden = maps.pixels.values[:, number] / answered
+        flag = "   outside the period" if maps.outside_period.values[number] else ""
+        say(f"visible {visible:6.1%}   hidden {hidden:6.1%}   {name}{flag}")
+    say(f"unknown {maps.unexplained.values.sum() / answered:6.1%}   fits nothing in the library")
+    for note in json.loads(maps.attrs["notes"]):
+        say(f"note: {note}")
+    say(f"cannot be seen, may be anywhere: {maps.attrs['invisible']}")

@@ -1,0 +1,171 @@
+"""Pigments in every pixel of a scan: probabilities in the visible paint and beneath it, and what is unknown.
+
+The counts of each pixel come onto the network's energy grid as whole numbers, the network answers, and the rules of
+`pigment_rules` read its answers. All is done in bands of rows, so that memory is bounded by a block.
+"""
+
+import json
+import tempfile
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import xarray as xr
+
+from velatura.base.axis import channel_edges
+from velatura.base.blocks import bands
+from velatura.base.errors import InputError
+from velatura.base.progress import Progress, silent
+from velatura.tasks.pigment_maps import PigmentMaps
+from velatura.tasks.pigment_rules import read_answers, rules_for, years
+
+if TYPE_CHECKING:
+    from velatura.tasks.pigment_model import Answers, PigmentModel
+
+PART = 4096  # spectra that are worked on together
+SLACK = 0.2  # keV by which a scan's axis may miss the ends of the grid
+
+
+@dataclass(frozen=True)
+class Identification:
+    """How to identify pigments. The defaults take whatever has ever been in use."""
+
+    model: str = "best"
+    """best, fast (for previews), or a file of weights from `velatura train pigments`."""
+    period: str | None = None
+    """Years of painting, like 1880-1905: pigments that were not in use need more evidence, and are flagged."""
+    palette: tuple[str, ...] = ()
+    """Pigments or XRF classes that may occur, e.g. lead_white,vermilion,Cu; by default all."""
+    exclude: tuple[str, ...] = ()
+    """Pigments or XRF classes that cannot occur; pixels that speak for them count as unknown."""
+    neighbours: bool = False
+    """Let neighbouring pixels with the same spectrum decide together."""
+    least_counts: int = 200
+    """Counts from 0.5 to 41 keV below which a pixel gets no answer."""
+
+    def __post_init__(self) -> None:
+        years(self.period)
+        if self.least_counts < 1:
+            raise InputError(f"least counts must be 1 or more; found {self.least_counts}")
+
+
+def identify(
+    cube: xr.Dataset,
+    model: "PigmentModel",
+    config: Identification = Identification(),
+    *,
+    condition: np.ndarray | None = None,
+    seed: int = 0,
+    folder: Path | None = None,
+    progress: Progress = silent,
+) -> xr.Dataset:
+    """Return maps of the pigments of a cube: a Dataset as docs/results.md describes `maps/identify`, without regions.
+
+    cube: see `make_cube`; condition: the instrument as `scene.training.described` tells it, float32 [8], None: not
+    known; seed: of the draws that bring counts onto the grid; folder: where a temporary file of 368 bytes a pixel may
+    lie. Of `config`, the model is not loaded here. Raises InputError for unknown pigments and a palette without any.
+    """
+    asked = {"palette": names_in(config.palette), "exclude": names_in(config.exclude)}
+    rules = rules_for(model, period=years(config.period), **asked)
+    told = np.zeros(8, np.float32) if condition is None else np.asarray(condition, np.float32)
+    height, width = cube.valid.shape
+    with tempfile.TemporaryFile(dir=folder) as file:
+        maps = PigmentMaps((height, width), rules, file=file)
+        parts = _bands(cube, model, told, config=config, seed=seed, progress=progress)
+        for rows, answers, *_, answered in parts if not config.neighbours else _with_neighbours(parts):
+            flat = type(answers)(*(a.reshape(-1, *a.shape[2:]) for a in answers))
+            maps.take(rows, *read_answers(flat, rules), answered=answered.ravel())
+        result = maps.dataset()
+    left_out = int((~result.answered.values).sum())
+    notes = axis_notes(cube)
+    notes += [f"{left_out} pixels with fewer than {config.least_counts} counts got no answer"] * bool(left_out)
+    parameters = {**asdict(config), "seed": seed, "instrument": None if condition is None else told.tolist()}
+    card = json.dumps(asdict(model.card), default=dict)
+    return result.assign_attrs(parameters=json.dumps(parameters), notes=json.dumps(notes), card=card)
+
+
+def axis_notes(cube: xr.Dataset) -> list[str]:
+    """Return a sentence when the scan's axis does not cover the energies that the network was trained on."""
+    from velatura.scene.training import HIGH, LOW
+
+    edges = channel_edges(cube.energy.values)
+    low, high = float(edges[0]), float(edges[-1])
+    needed = min(HIGH, cube.counts.attrs.get("tube_voltage") or HIGH)
+    if low <= LOW + SLACK and high >= needed - SLACK:
+        return []
+    return [
+        f"the scan covers {low:.1f} to {high:.1f} keV, the network was trained on {LOW:g} to {HIGH:g} keV: "
+        "pigments known by lines outside are not seen, and others may be taken for them"
+    ]
+
+
+def names_in(asked: Sequence[str]) -> tuple[str, ...]:
+    """Return single names from a list in which some may stand together with commas between.
+
+    >>> names_in(["lead_white, Cu", "vermilion"])
+    ('lead_white', 'Cu', 'vermilion')
+    """
+    return tuple(name.strip() for part in asked for name in part.split(",") if name.strip())
+
+
+def on_grid(counts: np.ndarray, energy: np.ndarray, *, seed: int, first: int = 0) -> np.ndarray:
+    """Return counts [spectrum, channel] on the network's grid, float32 [spectrum, 1024]; first: number of the first."""
+    import jax
+
+    from velatura.scene.training import grid
+    from velatura.spectra.regrid import regrid
+
+    return regrid(counts, energy, grid(), key=jax.random.key(seed), first=first).astype(np.float32)
+
+
+def _bands(
+    cube: xr.Dataset, model: "PigmentModel", told: np.ndarray, *, config: Identification, seed: int, progress: Progress
+) -> Iterator[tuple[slice, "Answers", np.ndarray, np.ndarray]]:
+    """Bands of rows with the network's answers as images, coarse spectra, and whether there is an answer."""
+    from velatura.tasks.neighbours import coarse
+    from velatura.tasks.pigment_model import predict
+
+    counts, energy, valid = cube.counts.data, cube.energy.values, cube.valid.values
+    pixels = valid.size
+    for rows, band in bands(counts):
+        flat, first = band.reshape(-1, band.shape[2]), rows.start * valid.shape[1]
+        found = []
+        for start, features in _ahead(_parts(flat, energy, seed=seed, first=first)):
+            progress("identifying", first + start, pixels)
+            answers = predict(model, features, np.broadcast_to(told, (len(features), 8)))
+            enough = features.sum(axis=1) >= config.least_counts
+            found.append((*answers, coarse(features) if config.neighbours else enough, enough))
+        shape = (rows.stop - rows.start, valid.shape[1])
+        *answers, bins, enough = (np.concatenate(a) for a in zip(*found, strict=True))
+        images = [a.reshape(*shape, *a.shape[1:]) for a in (*answers, bins, enough)]
+        yield rows, _answers(images[:-2]), images[-2], images[-1] & valid[rows]
+    progress("identifying", pixels, pixels)
+
+
+def _parts(flat: np.ndarray, energy: np.ndarray, *, seed: int, first: int) -> Iterator[tuple[int, np.ndarray]]:
+    for start in range(0, len(flat), PART):
+        yield start, on_grid(flat[start : start + PART], energy, seed=seed, first=first + start)
+
+
+def _ahead(parts: Iterator) -> Iterator:
+    """The same parts, each made while the one before is worked on."""
+    with ThreadPoolExecutor(1) as worker:
+        waiting = worker.submit(next, parts, None)
+        while (part := waiting.result()) is not None:
+            waiting = worker.submit(next, parts, None)
+            yield part
+
+
+def _answers(images: Sequence[np.ndarray]) -> "Answers":
+    from velatura.tasks.pigment_model import Answers
+
+    return Answers(*images)
+
+
+def _with_neighbours(parts: Iterator) -> Iterator:
+    from velatura.tasks.neighbours import with_rows_around
+
+    return with_rows_around(parts)
