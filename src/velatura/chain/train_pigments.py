@@ -147,6 +147,7 @@ def _published(
         PigmentModel,
         architecture,
         predict,
+        raw_outputs,
         save_pigments,
     )
     from velatura.tasks.pigment_scores import calibrate, held_out_spectra, scores
@@ -157,7 +158,9 @@ def _published(
     learned = held_out_spectra(apart, classes, CALIBRATION, key=keys[0], counts=DOSES)
     usual = held_out_spectra(groups[::4], classes, 256, key=keys[1], counts=DOSES, kept_back=True)
     card = ModelCard(architecture(recipe.design, classes), asdict(recipe), recipe.seed, {})
-    model = PigmentModel(net, classes, calibrate(net, learned, usual=usual), card)
+    raw = raw_outputs(net, learned.drawn.features, learned.drawn.condition)
+    common = raw_outputs(net, usual.drawn.features[usual.pure], usual.drawn.condition[usual.pure]).embedding
+    model = PigmentModel(net, classes, calibrate(raw, learned, usual=common), card)
     tested = held_out_spectra(
         read_groups(bank, split(plan).held_out), classes, TEST, key=keys[2], counts=(TEST_DOSE, TEST_DOSE)
     )

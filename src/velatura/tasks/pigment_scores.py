@@ -7,7 +7,6 @@ import jax
 import numpy as np
 from jaxtyping import PRNGKeyArray
 
-from velatura.nn.spectrum_net import SpectrumNet
 from velatura.scene.classes import XrfClass
 from velatura.scene.sources import SourceGroup
 from velatura.scene.training import Drawn, draw
@@ -17,7 +16,6 @@ from velatura.tasks.pigment_model import (
     Calibration,
     Raw,
     distances,
-    raw_outputs,
     sigmoid,
     uncalibrated,
     unknown_evidence,
@@ -68,13 +66,13 @@ def held_out_spectra(
     return Spectra(drawn, np.any(there & seen, axis=1), ~np.any(there, axis=1))
 
 
-def calibrate(net: SpectrumNet, spectra: Spectra, *, usual: Spectra) -> Calibration:
-    """Return the calibration of a network; usual: spectra of training, from which strangeness is counted.
+def calibrate(raw: Raw, spectra: Spectra, *, usual: np.ndarray) -> Calibration:
+    """Return the calibration of a network from its outputs for held-out spectra.
 
-    Each paint's logits get one scale (Guo et al., ICML 2017) and each class an offset, by maximum likelihood; then each
-    class the threshold of the best F1.
+    usual: its embeddings of spectra of pigments [n, 256], from which strangeness is counted. Each paint's logits get
+    one scale (Guo et al., ICML 2017) and each class an offset, by maximum likelihood; then each class the threshold of
+    the best F1.
     """
-    raw, known = (raw_outputs(net, part.drawn.features, part.drawn.condition) for part in (spectra, usual))
     classes = raw.presence.shape[2] - 1
     labels, mask = spectra.drawn.labels[..., :classes], spectra.drawn.mask[..., :classes]
     scale, offset, thresholds = np.ones(2), np.zeros((2, classes)), np.full((2, classes), 0.5)
@@ -83,13 +81,13 @@ def calibrate(net: SpectrumNet, spectra: Spectra, *, usual: Spectra) -> Calibrat
         scale[paint], offset[paint] = _platt(logits, labels[:, paint], mask[:, paint])
         said = sigmoid(logits * scale[paint] + offset[paint])
         thresholds[paint] = _thresholds(labels[:, paint], said, mask[:, paint])
-    centre, whiten = _whitening(known.embedding[usual.pure])
+    centre, whiten = _whitening(usual)
     found = uncalibrated(classes)._replace(
         scale=scale, offset=offset, thresholds=thresholds, centre=centre, whiten=whiten
     )
     far = distances(raw.embedding, found)
     found = found._replace(distances=np.quantile(far[spectra.pure], np.linspace(0, 1, RANKS)))
-    return _with_unknown(found, raw, spectra)
+    return Calibration(*(np.asarray(values, np.float32) for values in _with_unknown(found, raw, spectra)))
 
 
 def scores(answers: Answers, spectra: Spectra, thresholds: np.ndarray) -> dict[str, float]:
