@@ -12,6 +12,7 @@ from velatura.report.content import Calibration, CalibrationLine, DemoTruth, Rep
 from velatura.report.figures import save_figures
 from velatura.report.page import write_report
 
+RESULTS = ("elements", "segment", "identify")
 EXPORTED = ("elements", "segment")
 
 
@@ -54,8 +55,7 @@ def content_of(workspace: Workspace, *, truth: DemoTruth | None = None) -> Repor
         facts=cube_facts(cube),
         pitch=cube.counts.attrs.get("pitch"),
         calibration=calibration_of(cube),
-        elements=read_maps(workspace, "elements") if "elements" in there else None,
-        segment=read_maps(workspace, "segment") if "segment" in there else None,
+        **{name: read_maps(workspace, name) for name in RESULTS if name in there},
         provenance=tuple(provenance(workspace)),
         truth=truth,
     )

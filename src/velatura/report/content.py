@@ -79,6 +79,7 @@ class ReportContent:
     calibration: Calibration | None = None
     elements: xr.Dataset | None = None
     segment: xr.Dataset | None = None
+    identify: xr.Dataset | None = None
     provenance: tuple[Mapping[str, Any], ...] = ()
     """One record per verb: name, version, parameters, seed, hashes, time."""
     truth: DemoTruth | None = None

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from velatura.report.drawing import INK, OCHRE, POINT, SMALL_PRINT, new_figure, place, styled
+from velatura.report.drawing import INK, OCHRE, POINT, SMALL_PRINT, SOFT, new_figure, place, styled
 from velatura.report.panels import MapPanel
 from velatura.report.raster import ScaleBar, block_factor, block_mean, scale_bar, to_rgb
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 SHEET_WIDTH = 760  # points
 MARGIN, GAP = 18, 16
 LINE_HEIGHT = 10
-KEY_WIDTH, KEY_STEPS = 42, 14  # points and greys of the key
+KEY_WIDTH, KEY_STEPS, FINE_STEPS = 42, 14, 42  # points, greys and colours of the key
 LONGEST_SIDE = 700  # pixels of one panel in a figure; larger maps are averaged in blocks
 TALLEST = 2.0  # height of a panel over its width; taller maps are drawn narrower
 
@@ -49,11 +49,11 @@ class SheetLayout:
         return MARGIN + column * (self.cell + GAP), top - self.picture[1]
 
 
-def lay_out(panels: Sequence[MapPanel]) -> SheetLayout:
-    """Choose columns and sizes for panels of one shape."""
+def lay_out(panels: Sequence[MapPanel], *, most: int = 4) -> SheetLayout:
+    """Choose columns, at most `most`, and sizes for panels of one shape."""
     height, width = panels[0].image.shape[:2]
     aspect = width / height
-    across = 1 if aspect > 4 else 2 if aspect > 2 else 3 if aspect > 1.1 else 4
+    across = min(most, 1 if aspect > 4 else 2 if aspect > 2 else 3 if aspect > 1.1 else 4)
     cell = (SHEET_WIDTH - 2 * MARGIN - (across - 1) * GAP) / across
     picture = min(cell, TALLEST * cell * aspect)
     lines = max(len(small_print(panel, cell)) + len(panel.legend) for panel in panels)
@@ -78,6 +78,8 @@ def displayed(panel: MapPanel, longest: int = LONGEST_SIDE) -> np.ndarray:
     factor = block_factor(panel.image.shape, longest)
     if panel.image.ndim == 3:
         return panel.image[::factor, ::factor]
+    if panel.scale is not None:
+        return panel.scale.rgb(block_mean(panel.image, factor))
     return to_rgb(block_mean(panel.image, factor), panel.low, panel.high)
 
 
@@ -89,11 +91,15 @@ def averaging_note(shape: tuple[int, ...], longest: int = LONGEST_SIDE) -> str:
 
 def show(axes: "Axes", panel: MapPanel) -> None:
     """Draw a panel upright (row 0 on top) with square pixels in the scan's pixel coordinates."""
+    from matplotlib.patches import Rectangle
+
     rgb = displayed(panel)
     factor = block_factor(panel.image.shape, LONGEST_SIDE)
     extent = (0, rgb.shape[1] * factor, rgb.shape[0] * factor, 0)
     axes.imshow(rgb, interpolation="nearest", aspect="equal", origin="upper", extent=extent)
     axes.set_axis_off()
+    if panel.legend:
+        axes.add_patch(Rectangle((0, 0), *extent[1:3], fill=False, edgecolor=SOFT, linewidth=0.5, clip_on=False))
 
 
 def draw_bar(axes: "Axes", bar: ScaleBar, *, below: float = 9) -> None:
@@ -119,16 +125,20 @@ def draw_box(figure: "Figure", box: tuple[float, float, float, float], colour: s
     figure.add_artist(Rectangle((left, bottom), width, height, transform=points, **style))
 
 
-def draw_key(figure: "Figure", ends: tuple[str, str], *, right: float, middle: float) -> None:
-    """Draw what black and white mean as a grey wedge between two words, ending at `right` points."""
+def draw_key(figure: "Figure", panel: MapPanel, *, right: float, middle: float) -> None:
+    """Draw what black and white mean as a wedge of the panel's scale between two words, ending at `right` points."""
+    if panel.ends is None:
+        return
     across, up = figure.get_size_inches() * POINT
-    high = figure.text(right / across, middle / up, ends[1], ha="right", va="center", size=7)
+    high = figure.text(right / across, middle / up, panel.ends[1], ha="right", va="center", size=7)
     end = high.get_window_extent().x0 * POINT / figure.dpi - 4
-    step = KEY_WIDTH / KEY_STEPS
-    for index in range(KEY_STEPS):
-        draw_box(figure, (end - KEY_WIDTH + index * step, middle - 3, step, 6), str(index / (KEY_STEPS - 1)))
+    greys = [str(index / (KEY_STEPS - 1)) for index in range(KEY_STEPS)]
+    shades = greys if panel.scale is None else panel.scale.hexes(FINE_STEPS)
+    step = KEY_WIDTH / len(shades)
+    for index, shade in enumerate(shades):
+        draw_box(figure, (end - KEY_WIDTH + index * step, middle - 3, step, 6), shade)
     draw_box(figure, (end - KEY_WIDTH, middle - 3, KEY_WIDTH, 6), "none", edge=0.5)
-    figure.text((end - KEY_WIDTH - 4) / across, middle / up, ends[0], ha="right", va="center", size=7)
+    figure.text((end - KEY_WIDTH - 4) / across, middle / up, panel.ends[0], ha="right", va="center", size=7)
 
 
 def draw_caption(figure: "Figure", panel: MapPanel, *, at: tuple[float, float], width: float) -> None:
@@ -149,12 +159,12 @@ def draw_caption(figure: "Figure", panel: MapPanel, *, at: tuple[float, float], 
 
 
 @styled
-def map_sheet(panels: Sequence[MapPanel], *, pitch: float | None = None) -> "Figure":
-    """Draw panels of one shape as small multiples, each with its scale bar and grey key.
+def map_sheet(panels: Sequence[MapPanel], *, pitch: float | None = None, most: int = 4) -> "Figure":
+    """Draw panels of one shape as small multiples, each with its scale bar and key.
 
-    pitch: [mm], None where it is not known (the bars are then in pixels).
+    pitch: [mm], None where it is not known (the bars are then in pixels); most: panels side by side.
     """
-    layout = lay_out(panels)
+    layout = lay_out(panels, most=most)
     figure = new_figure(SHEET_WIDTH, layout.height)
     bar = scale_bar(panels[0].image.shape[1], pitch)
     for index, panel in enumerate(panels):
@@ -162,8 +172,7 @@ def map_sheet(panels: Sequence[MapPanel], *, pitch: float | None = None) -> "Fig
         axes = place(figure, (left, bottom, *layout.picture))
         show(axes, panel)
         draw_bar(axes, bar)
-        if panel.ends:
-            draw_key(figure, panel.ends, right=left + layout.cell, middle=bottom - 9)
+        draw_key(figure, panel, right=left + layout.cell, middle=bottom - 9)
         draw_caption(figure, panel, at=(left, bottom - 26), width=layout.cell)
     note = averaging_note(panels[0].image.shape)
     if note:

@@ -9,6 +9,8 @@ from typing import Any
 from velatura.base.aside import replace_text
 from velatura.report import sections
 from velatura.report.content import ReportContent
+from velatura.report.panels import percent
+from velatura.report.pigment_section import pigments
 from velatura.report.raster import known_pitch
 from velatura.report.views import record_rows
 
@@ -37,6 +39,8 @@ def render(content: ReportContent) -> str:
     )
     digits = max(1, 1 - math.floor(math.log10(known_pitch(content.pitch) or 1.0)))
     environment.filters["millimetres"] = lambda length: f"{length:.{digits}f}"
+    environment.filters["share"] = percent
+    environment.filters["hundredths"] = hundredths
     return environment.get_template("page.html").render(page_parts(content))
 
 
@@ -53,12 +57,22 @@ def page_parts(content: ReportContent) -> dict[str, Any]:
         "truth": sections.truth_beside_found(content),
         "segment": sections.segmentation(content),
         "proposals": sections.composites(content),
+        "pigments": pigments(content),
         "elements": sections.element_maps(content),
         "residuals": sections.residuals(content),
         "parameters": sections.parameters(content),
         "steps": [(str(record.get("verb", "record")), record_rows(record)) for record in content.provenance],
         "versions": installed_versions(),
     }
+
+
+def hundredths(value: float) -> str:
+    """Return a number with two places, a dash where it is none.
+
+    >>> hundredths(0.123), hundredths(float("nan"))
+    ('0.12', '–')
+    """
+    return f"{value:.2f}" if math.isfinite(value) else "–"
 
 
 def installed_versions() -> list[tuple[str, str]]:

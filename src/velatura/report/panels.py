@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from velatura.report.colour_scale import ProbabilityScale
 from velatura.report.raster import LEFT_OUT
 
 CLIP = (1.0, 99.5)
@@ -37,6 +38,8 @@ class MapPanel:
     """Further lines of the caption."""
     legend: tuple[tuple[str, str], ...] = ()
     """Colours of a picture and what they stand for, ("#rrggbb", words)."""
+    scale: ProbabilityScale | None = None
+    """Colours of the values where they are not grey; `low` and `high` are then 0 and 1."""
 
 
 def text(value: Any) -> str:

@@ -1,6 +1,5 @@
 """The sections of the page: what each template is given."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -9,6 +8,9 @@ import xarray as xr
 from velatura.report import findings, panels
 from velatura.report.content import ReportContent
 from velatura.report.drawing import as_svg
+from velatura.report.pigment_panels import strongest_panels
+from velatura.report.pigment_result import found_groups
+from velatura.report.pigment_words import pigment_finding
 from velatura.report.spectrum_figures import (
     CARD,
     LARGE,
@@ -17,10 +19,10 @@ from velatura.report.spectrum_figures import (
     proposal_spectrum,
     scan_spectra,
 )
-from velatura.report.views import MapView, longest_side, picture_source, record_rows, view_map
+from velatura.report.views import MapView, encode, picture_source, record_rows, side
 
 GLANCE_SIDE = 420  # pixels of the small maps beside the findings
-TOLD_ELSEWHERE = {"warnings", "notes", "inputs"}
+TOLD_ELSEWHERE = {"warnings", "notes", "inputs", "evidence", "invisible", "card"}
 """Attributes of results that are no parameters."""
 
 
@@ -31,25 +33,6 @@ class ProposalView:
     map: MapView
     sentences: tuple[str, ...]
     hidden: bool
-
-
-def encode(
-    shown: Sequence[panels.MapPanel], kind: str, *, longest: int, content: ReportContent, plots: Sequence[str] = ()
-) -> list[MapView]:
-    """Encode panels of one kind, each with its plot where there is one."""
-    drawn = [*plots, *[""] * (len(shown) - len(plots))]
-    return [
-        view_map(panel, f"{kind}-{index}", longest=longest, pitch=content.pitch, plot=plot)
-        for index, (panel, plot) in enumerate(zip(shown, drawn, strict=True))
-    ]
-
-
-def side(content: ReportContent, image: xr.DataArray) -> int:
-    """Return the longest side [pixels] of each map on the page, so that all maps of the content fit its budget."""
-    elements, segment = content.elements, content.segment
-    count = 0 if elements is None else elements.sizes["line"]
-    count += 0 if segment is None else segment.sizes["cluster"] + segment.sizes.get("proposal", 0) + 4
-    return longest_side(image.shape[-2:], count)
 
 
 def glance(content: ReportContent) -> dict[str, Any]:
@@ -63,6 +46,10 @@ def glance(content: ReportContent) -> dict[str, Any]:
         if "anomaly" in segment:
             spots = findings.anomalous_spots(segment, most=1)
             rows.append(("Anomalies", findings.anomaly_finding(spots)))
+    if (identify := content.identify) is not None:
+        groups = found_groups(identify)
+        rows.append(("Pigments", pigment_finding(identify, groups)))
+        maps += strongest_panels(identify, groups)
     if content.elements is not None:
         rows.append(("Elements", " ".join(findings.element_findings(content.elements))))
     return {"rows": rows, "maps": encode(maps, "glance", longest=GLANCE_SIDE, content=content)}
@@ -154,7 +141,11 @@ def truth_beside_found(content: ReportContent) -> dict[str, Any] | None:
 
 def parameters(content: ReportContent) -> list[tuple[str, list[tuple[str, str]]]]:
     """Return the attributes of the results as tables (title, rows)."""
-    results: dict[str, xr.Dataset | None] = {"Element maps": content.elements, "Segmentation": content.segment}
+    results: dict[str, xr.Dataset | None] = {
+        "Element maps": content.elements,
+        "Segmentation": content.segment,
+        "Pigments": content.identify,
+    }
     tables = []
     for title, result in results.items():
         if result is not None:

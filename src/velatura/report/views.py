@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import xarray as xr
 
+from velatura.report.content import ReportContent
 from velatura.report.map_figures import averaging_note, displayed
 from velatura.report.panels import MapPanel, opened
 from velatura.report.raster import block_factor, data_uri, png_bytes, scale_bar
@@ -62,6 +64,26 @@ def view_map(panel: MapPanel, anchor: str, *, longest: int, pitch: float | None,
         note=averaging_note(panel.image.shape, longest),
         plot=plot,
     )
+
+
+def encode(
+    shown: Sequence[MapPanel], kind: str, *, longest: int, content: ReportContent, plots: Sequence[str] = ()
+) -> list[MapView]:
+    """Encode panels of one kind, each with its plot where there is one."""
+    drawn = [*plots, *[""] * (len(shown) - len(plots))]
+    return [
+        view_map(panel, f"{kind}-{index}", longest=longest, pitch=content.pitch, plot=plot)
+        for index, (panel, plot) in enumerate(zip(shown, drawn, strict=True))
+    ]
+
+
+def side(content: ReportContent, image: xr.DataArray) -> int:
+    """Return the longest side [pixels] of each map on the page, so that all maps of the content fit its budget."""
+    elements, segment = content.elements, content.segment
+    count = 0 if elements is None else elements.sizes["line"]
+    count += 0 if segment is None else segment.sizes["cluster"] + segment.sizes.get("proposal", 0) + 4
+    count += 0 if content.identify is None else 2 * (2 * content.identify.sizes["xrf_class"] + 5)  # in colours
+    return longest_side(image.shape[-2:], count)
 
 
 def picture_source(rgb: np.ndarray, longest: int = LONGEST) -> str:

@@ -88,6 +88,8 @@ def deciding_lines(
     the markers of the class in question, else after the family with more counts. The same input gives the same answer.
     Raises InputError for unknown classes, paints and methods, and for spectra of another length.
     """
+    if not classes:
+        return ()
     if method not in METHODS:
         raise InputError(f"method must be occlusion or gradient; found {method!r}{did_you_mean(method, METHODS)}")
     asked = [_place(paint, name, model.classes) for paint, name in classes]

@@ -1,0 +1,104 @@
+"""The section of the pigments: what its template is given, and its figures."""
+
+import base64
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import xarray as xr
+
+from velatura.report import pigment_words
+from velatura.report.content import ReportContent
+from velatura.report.decided_spectra import DecidedSpectrum, decided_sheet, decided_spectrum
+from velatura.report.drawing import as_svg
+from velatura.report.map_figures import map_sheet
+from velatura.report.pigment_panels import evidence_panels, probability_panels, strongest_panels
+from velatura.report.pigment_result import (
+    Evidence,
+    PigmentGroup,
+    best_evidence,
+    evidence_rows,
+    found_groups,
+    looked_at,
+)
+from velatura.report.pigment_sheet import pigment_sheet
+from velatura.report.views import MapView, encode, side
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+MOST_ROWS = 40
+"""Rows of the table of evidence on the page; all are in the CSV."""
+PLOT = (430.0, 230.0)
+"""Points of the spectrum beside the maps of a group."""
+
+
+@dataclass(frozen=True)
+class PigmentView:
+    """One group of pigments, ready to be placed."""
+
+    anchor: str
+    group: PigmentGroup
+    maps: list[MapView]
+    sentences: tuple[str, ...]
+    plot: str
+
+
+def pigments(content: ReportContent) -> dict[str, Any] | None:
+    """Return everything that the section shows; None where nothing was identified."""
+    identify = content.identify
+    if identify is None:
+        return None
+    groups, rows = found_groups(identify), evidence_rows(identify)
+    longest, table = side(content, identify.hidden), pigment_words.evidence_csv(identify)
+    return {
+        "strongest": encode(strongest_panels(identify, groups), "strongest", longest=longest, content=content),
+        "maps": encode(evidence_panels(identify), "unexplained", longest=longest, content=content),
+        "groups": [_view(content, identify, group, rows, longest=longest) for group in groups],
+        "rows": sorted(rows, key=lambda row: -row.found * row.pixels)[:MOST_ROWS],
+        "number": len(rows),
+        "csv": f"data:text/csv;base64,{base64.b64encode(table.encode()).decode('ascii')}" if table else "",
+        "unseen": pigment_words.unseen_words(identify),
+        "notes": pigment_words.notes_of(identify),
+    }
+
+
+def _view(
+    content: ReportContent, identify: xr.Dataset, group: PigmentGroup, rows: list[Evidence], *, longest: int
+) -> PigmentView:
+    anchor, best = f"pigment-{group.number}", best_evidence(rows, group)
+    decided = decided_by(identify, group, best)
+    return PigmentView(
+        anchor=anchor,
+        group=group,
+        maps=encode(probability_panels(identify, group), anchor, longest=longest, content=content),
+        sentences=pigment_words.group_words(group, best, asked=int(looked_at(identify).sum())),
+        plot=as_svg(decided_spectrum(decided, size=PLOT), name=f"d{group.number}") if decided else "",
+    )
+
+
+def decided_by(identify: xr.Dataset, group: PigmentGroup, best: Evidence | None) -> DecidedSpectrum | None:
+    """Return the summed spectrum of a group's best region with its deciding lines; None where that is not known."""
+    if best is None or "region_spectrum" not in identify or best.region not in identify.region.values:
+        return None
+    counts = identify.region_spectrum.sel(region=best.region).values.astype(np.float64)
+    title = f"{group.title}, {best.paint}, region {best.region}"
+    return DecidedSpectrum(title, identify.energy.values, counts, best.lines)
+
+
+def pigment_figures(content: ReportContent) -> Iterator[tuple[str, "Figure"]]:
+    """Yield (name, figure) for the pigments; parts that are missing are left out."""
+    identify = content.identify
+    if identify is None:
+        return
+    groups, rows = found_groups(identify), evidence_rows(identify)
+    if strongest := strongest_panels(identify, groups):
+        yield "pigment-map", map_sheet(strongest, pitch=content.pitch, most=2)
+    if groups:
+        yield "pigments", pigment_sheet(identify, groups, pitch=content.pitch)
+    if unexplained := evidence_panels(identify):
+        yield "pigments-unknown", map_sheet(unexplained, pitch=content.pitch, most=3)
+    decided = [decided_by(identify, group, best_evidence(rows, group)) for group in groups]
+    if shown := [one for one in decided if one]:
+        yield "pigment-lines", decided_sheet(shown)
