@@ -80,14 +80,21 @@ class View(NamedTuple):
     """The collimator's lines for one such photon, float32 [channel]."""
     condition: np.ndarray
     """The instrument as `described`, float32 [8]."""
+    reach: np.ndarray
+    """1 for channels that the scanner's own axis covers, else 0; float32 [channel]."""
 
 
 def view(group: SourceGroup, *, rng: np.random.Generator, instrument: Instrument | None = None) -> View:
-    """Return a group as another detector sees it: one drawn at random, or that of `instrument` [about 60 ms]."""
+    """Return a group as another detector sees it, drawn at random or that of `instrument`; about 60 ms.
+
+    The axis of the spectra stays that of the group, for which its evidence was worked out.
+    """
+    covered = group.instrument.axis() if instrument is None else instrument.axis()
+    reach = ((grid() >= covered[0]) & (grid() <= covered[-1])).astype(np.float32)
     scanner = instrument or new_detector(group, rng=rng)
     scattered = (np.arange(len(group.energy)) >= group.lines).astype(np.float32)
     housing = parasite_lines(scanner, grid()).astype(np.float32)
-    return View(_response(group, scanner), scattered, housing, described(scanner))
+    return View(_response(group, scanner), scattered, housing, described(scanner), reach)
 
 
 def draw(
@@ -116,7 +123,7 @@ def draw(
     dose = _log_uniform(counts, number, rng=rng)
     seen = view(group, rng=rng) if seen is None else seen
     features = _counts(
-        group.photons[stack], seen.scattered, seen.response, seen.parasites, dose, _drifts(number, rng),
+        group.photons[stack], seen, dose, _drifts(number, rng),
         key=jax.random.fold_in(key, 1),
     )  # fmt: skip
     known = rng.random(number) < KNOWN
@@ -172,14 +179,11 @@ def _response(group: SourceGroup, scanner: Instrument) -> np.ndarray:
 
 
 @jax.jit
-def _counts(
-    photons: Array, scattered: Array, response: Array, parasites: Array, dose: Array, drifts: _Drifts,
-    *, key: PRNGKeyArray,
-) -> Array:  # fmt: skip
-    """Poisson counts float32 [spectrum, channel]; scattered [source]: 1 for what sets off the parasites' lines."""
+def _counts(photons: Array, seen: View, dose: Array, drifts: _Drifts, *, key: PRNGKeyArray) -> Array:
+    """Poisson counts float32 [spectrum, channel]."""
     photons = photons.astype(jnp.float32)
-    spectra = photons @ response
-    spectra += (photons @ (scattered * response.sum(axis=1)))[:, None] * parasites
+    spectra = photons @ seen.response
+    spectra += (photons @ (seen.scattered * seen.response.sum(axis=1)))[:, None] * seen.parasites
     axis = jnp.asarray(grid(), jnp.float32)
     smooth = jax.vmap(lambda decay: smooth_background(axis, decay=decay))(drifts.decay)
     spectra += (drifts.background * spectra.sum(axis=1))[:, None] * smooth
@@ -188,5 +192,6 @@ def _counts(
     spectra = jax.vmap(lambda row, gain, offset, blur: jitter(row, gain, offset, blur=blur))(
         spectra, drifts.gain, drifts.offset, drifts.blur
     )
+    spectra *= seen.reach
     spectra *= (dose / spectra.sum(axis=1))[:, None]
     return poisson(spectra, key=key).astype(jnp.float32)
