@@ -10,6 +10,7 @@ from velatura.base.errors import InputError
 from velatura.base.progress import Progress, silent
 from velatura.base.workspace import Workspace, create_workspace, is_workspace, open_workspace, read_cube
 from velatura.chain.analyse import Analysis, analyse
+from velatura.chain.identify import pigments_of
 from velatura.chain.page import ReportFiles, make_report
 from velatura.report.content import DemoTruth, TruthPassage
 from velatura.scene.phantom import Phantom, phantom
@@ -26,6 +27,8 @@ class Demonstration(NamedTuple):
     """The result of `segment`."""
     scores: dict
     """As `scene.truth.score` returns them."""
+    pigments: xr.Dataset | None
+    """The result of `identify`; None in a package without weights."""
 
 
 def demonstrate(
@@ -40,7 +43,8 @@ def demonstrate(
     workspace = panel_workspace(folder, panel, f"simulated panel, {counts:g} counts a pixel, seed {seed}, {hidden=}")
     maps = analyse(workspace, Analysis(seed=seed), progress=progress)
     scores = score(maps, panel.truth, first=FIRST_MAPS)
-    return Demonstration(make_report(workspace, truth=truth_beside(panel.truth, maps, scores)), maps, scores)
+    report = make_report(workspace, truth=truth_beside(panel.truth, maps, scores))
+    return Demonstration(report, maps, scores, pigments_of(workspace))
 
 
 def panel_workspace(folder: Path, panel: Phantom, source: str) -> Workspace:

@@ -59,6 +59,18 @@ def map_pigments(
     return settled(workspace, RESULT, inputs, make=make)
 
 
+def can_identify(config: Identification) -> bool:
+    """Tell whether there are weights: those asked for by name may have been left out of a package."""
+    from velatura.tasks.pigment_model import SHIPPED, shipped
+
+    return config.model not in SHIPPED or shipped(config.model) is not None
+
+
+def pigments_of(workspace: Workspace) -> xr.Dataset | None:
+    """Return the stored pigment maps of a workspace; None where there are none."""
+    return read_maps(workspace, RESULT) if RESULT in list_maps(workspace) else None
+
+
 def with_evidence(
     maps: xr.Dataset, cube: xr.Dataset, clusters: xr.Dataset | None, *, model: Any, condition: np.ndarray | None,
     progress: Progress = silent,

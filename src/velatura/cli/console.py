@@ -1,5 +1,6 @@
 """What the command line shows: a progress bar with rate and time left, findings, one clear message for an error."""
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -77,3 +78,16 @@ def say_segments(maps: xr.Dataset) -> None:
         maps.proposal.values, maps.members.values, maps.signature.values, maps.hidden.values, strict=True
     ):
         say(f"{name:<5}{members:<16}{signature}{'   may lie beneath the surface' if hidden else ''}")
+
+
+def say_pigments(maps: xr.Dataset) -> None:
+    """Print one line for each class of pigments that is found, then what is unknown, and what a reader should know."""
+    answered = max(int(maps.answered.values.sum()), 1)
+    for number, name in enumerate(maps.pigments.values):
+        visible, hidden = maps.pixels.values[:, number] / answered
+        flag = "   outside the period" if maps.outside_period.values[number] else ""
+        say(f"visible {visible:6.1%}   hidden {hidden:6.1%}   {name}{flag}")
+    say(f"unknown {maps.unexplained.values.sum() / answered:6.1%}   fits nothing in the library")
+    for note in json.loads(maps.attrs["notes"]):
+        say(f"note: {note}")
+    say(f"cannot be seen, may be anywhere: {maps.attrs['invisible']}")

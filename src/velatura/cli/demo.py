@@ -6,7 +6,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from velatura.cli.console import progress_bar, say, say_segments
+from velatura.cli.console import progress_bar, say, say_pigments, say_segments
 from velatura.cli.options import Seed
 
 
@@ -34,6 +34,8 @@ def demo(
     with progress_bar() as progress:
         done = demonstrate(output, counts=counts, hidden=hidden, seed=seed, progress=progress)
     say_segments(done.maps)
+    if done.pigments is not None:
+        say_pigments(done.pigments)
     for name, found in done.scores["hidden"].items():
         say(
             f"hidden {name}: best of the first ten maps has correlation {found['correlation']:.2f}, "

@@ -1,15 +1,13 @@
 """`velatura identify`."""
 
-import json
 from typing import Annotated
 
-import xarray as xr
 from cyclopts import Parameter
 
 from velatura.chain.axis import settle_axis
 from velatura.chain.identify import evidence_of, map_pigments, write_evidence
 from velatura.chain.steps import bring_in
-from velatura.cli.console import progress_bar, say
+from velatura.cli.console import progress_bar, say, say_pigments
 from velatura.cli.options import Output, Reading, Scan, Seed
 from velatura.io.options import ReadOptions
 from velatura.physics.instrument import preset
@@ -49,16 +47,3 @@ def identify(
     say_pigments(maps)
     say(f"evidence: {table}")
     say(f"workspace: {workspace.path}")
-
-
-def say_pigments(maps: xr.Dataset) -> None:
-    """Print one line for each class of pigments that is found, then what is unknown, and what a reader should know."""
-    answered = max(int(maps.answered.values.sum()), 1)
-    for number, name in enumerate(maps.pigments.values):
-        visible, hidden = maps.pixels.values[:, number] / answered
-        flag = "   outside the period" if maps.outside_period.values[number] else ""
-        say(f"visible {visible:6.1%}   hidden {hidden:6.1%}   {name}{flag}")
-    say(f"unknown {maps.unexplained.values.sum() / answered:6.1%}   fits nothing in the library")
-    for note in json.loads(maps.attrs["notes"]):
-        say(f"note: {note}")
-    say(f"cannot be seen, may be anywhere: {maps.attrs['invisible']}")

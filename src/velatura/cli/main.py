@@ -9,7 +9,7 @@ from cyclopts import App, CycloptsError
 
 VERBS = {
     "demo": "Build a small painting with a hidden figure, analyse it, score it against the truth, write the report.",
-    "analyse": "The main job on your scan: import, calibrate, map elements, segment, report.",
+    "analyse": "The main job on your scan: import, calibrate, map elements, segment, identify pigments, report.",
     "info": "Look at a scan file or workspace without changing anything.",
     "import": "Bring a scan into a workspace.",
     "calibrate": "Set the energy axis: automatically, from points, or check the one that the file gives.",

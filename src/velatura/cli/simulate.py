@@ -12,6 +12,7 @@ from velatura.cli.console import progress_bar, say
 from velatura.physics.instrument import Instrument, preset
 from velatura.scene.bank import Bank
 from velatura.scene.sampler import Sampling
+from velatura.tasks.pigment_rules import years
 
 Plan = Annotated[Picture, Parameter(name="*", group="From a picture")]
 
@@ -93,19 +94,6 @@ def _random(
     with progress_bar() as progress:
         made = write_bank(output, bank, progress=progress)
     say(f"{number} spectra: {made / 'spectra'} (xarray.open_zarr)")
-
-
-def years(period: str | None) -> tuple[float, float] | None:
-    """Read a period such as 1600-1650 or 1880; None stays None."""
-    if period is None:
-        return None
-    try:
-        first, last = (float(part) for part in (period if "-" in period[1:] else f"{period}-{period}").rsplit("-", 1))
-    except ValueError:
-        raise InputError(f"a period is two years like 1600-1650; found {period!r}") from None
-    if not first <= last:
-        raise InputError(f"a period runs from the earlier to the later year; found {period!r}")
-    return first, last
 
 
 def _explain(scene: Path, output: Path | None, instrument: Instrument | None) -> None:
