@@ -2,13 +2,16 @@
 
 Minimised is D + |prior|^2 with D = 2 sum w (m - n + n log(n / m)) over windows of n counts, m expected (Cash, ApJ 228
 (1979) 939; Baker and Cousins, Nucl. Instrum. Methods 221 (1984) 437). Steps use the expected curvature, Fisher's
-scoring: J^T (w / m) J and the prior's. Its inverse at the minimum is the covariance of the answer.
+scoring: J^T (w / m) J and the prior's; for a step, its diagonal also has the gradient of what the spectrum wants less
+of, which is the second derivative of counts that grow with a mass whose logarithm is the parameter. The inverse of the
+former at the minimum is the covariance of the answer.
 """
 
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+from scipy.special import kl_div
 
 from velatura.base.progress import Progress, silent
 from velatura.tasks.refine_light import NUISANCES, Light, State, states
@@ -16,7 +19,9 @@ from velatura.tasks.refine_stack import Components
 
 LONGEST = 1.0  # step of a logarithm
 ENOUGH = 0.01  # decrease of the objective that ends a fit
-DAMPING = (1e-2, 0.2, 5.0, 1e8)  # first, after a good step, after a bad one, largest
+DAMPING = (1e-2, 0.2, 10.0)  # first; factors after a good and a bad step
+WEAKEST, STRONGEST = 1e-6, 1e6  # damping
+AFTER_FAILURE = 0.02  # damping after a bad step, at least: below it a step hardly becomes shorter
 
 
 class Task(NamedTuple):
@@ -72,8 +77,7 @@ def solve(tasks: Sequence[Task], light: Light, *, cells: int, rounds: int, progr
 
 def deviance(counts: np.ndarray, expected: np.ndarray, weight: np.ndarray) -> float:
     """Twice the logarithm of the likelihood lost against the counts themselves, weighted by window."""
-    ratio = np.where(counts > 0, counts / expected, 1.0)
-    return float(2 * np.sum(weight * (expected - counts + counts * np.log(ratio))))
+    return float(2 * weight @ kl_div(counts, expected))
 
 
 def curvature(state: State, weight: np.ndarray, strain: np.ndarray) -> np.ndarray:
@@ -130,15 +134,18 @@ class _Walk:
         values, slopes = self.prior(self.place)
         task = self.task
         self.deviance, self.strain = deviance(task.counts, state.counts, task.weight), float(values @ values)
-        self.gradient = state.slopes @ (task.weight * (1 - task.counts / state.counts)) + slopes.T @ values
+        light = state.slopes @ (task.weight * (1 - task.counts / state.counts))
+        self.gradient = light + slopes.T @ values
         self.curvature = curvature(state, task.weight, slopes)
+        self.bend = np.maximum(light, 0.0)
+        self.bend[-len(NUISANCES) :] = 0.0
 
     def step(self) -> None:
         """Choose the next place."""
-        damped = self.curvature + self.damping * np.diag(np.diag(self.curvature))
+        damped = self.curvature + np.diag(self.damping * np.diag(self.curvature) + self.bend)
         move = -np.linalg.solve(damped, self.gradient)
         move *= min(1.0, LONGEST / max(np.abs(move).max(), 1e-12))
-        self.expected = -float(2 * move @ self.gradient + move @ self.curvature @ move)
+        self.expected = -float(2 * move @ self.gradient + move @ damped @ move)
         self.tried, self.rounds = self.place + move, self.rounds + 1
 
     def judge(self, state: State) -> None:
@@ -149,12 +156,12 @@ class _Walk:
         if gained > 0:
             self.place = self.tried
             self.accept(state)
-            self.damping = max(self.damping * DAMPING[1], 1e-6)
+            self.damping = max(self.damping * DAMPING[1], WEAKEST)
             self.done = gained < ENOUGH and self.expected < ENOUGH
         else:
             self.done = self.expected < ENOUGH
-            self.damping *= DAMPING[2]
-        self.done |= self.damping > DAMPING[3]
+            self.damping = max(self.damping * DAMPING[2], AFTER_FAILURE)
+        self.done |= self.damping > STRONGEST
 
     def result(self) -> Fit:
         split = len(self.place) - len(NUISANCES)

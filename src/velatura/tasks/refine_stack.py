@@ -50,7 +50,7 @@ class Proposal:
             for name, share in shares.items():
                 if not 0 < share < np.inf:
                     raise InputError(
-                        f"the share of {material(name, self.table).name!r} must be positive; found {share}"
+                        f"the share of pigment {name!r} must be positive; found {share:g}"
                     )
         if not all(0 < amount < np.inf for amount in self.amount):
             raise InputError(f"amounts of pigment must be positive [mg/cm2]; found {self.amount}")
