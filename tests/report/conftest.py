@@ -81,6 +81,70 @@ def make_segment(height: int = 24, width: int = 18, *, clusters: int = 3) -> xr.
     )
 
 
+CLASSES = {  # of XRF: members, markers
+    "Pb": ("lead_white, massicot, red_lead", "Pb"),
+    "Hg": ("cinnabar, vermilion", "Hg, S"),
+    "Ti": ("titanium_white, titanium_white_anatase", "Ti"),
+    "Cu": ("azurite, malachite", "Cu"),
+}
+
+
+def make_identify(height: int = 24, width: int = 18, *, classes: int = 4) -> xr.Dataset:
+    """After docs/results.md, maps/identify: every class fills a column of its own, the second one only beneath."""
+    names = [*CLASSES, *(f"C{k}" for k in range(4, classes))][:classes]
+    told = [CLASSES.get(name, ("my_blue", "Co")) for name in names]
+    probability = np.full((2, classes, height, width), 0.05, np.float16)
+    for k in range(classes):
+        probability[int(k == 1), k, :, k * width // max(classes, 1) :] = 0.9
+    share = np.where(probability > 0.5, 0.2 + 0.1 * np.arange(classes)[:, None, None], 0).astype(np.float16)
+    answered = np.ones((height, width), bool)
+    answered[0] = height == 1
+    image = np.where(answered, 0.2, np.nan).astype(np.float32)
+    unknown = image.copy()
+    unknown[-1, -1] = 0.9
+    rows = [
+        {
+            "region": "A1", "pixels": 40, "paint": ("visible", "hidden")[k == 1], "xrf_class": name, "pigments": name,
+            "probability": 0.9, "found": 0.8, "probability_of_sum": 0.97, "deciding_lines": "Pb-La +4.2, Hg-La -0.4",
+            "net_counts": "Pb-La 12300 (85 sigma)", "share": 0.5, "share_deviation": 0.1, "flags": "group",
+        }
+        for k, name in enumerate(names)
+    ]  # fmt: skip
+    nothing = {"probability_of_sum": float("nan"), "share": float("nan"), "deciding_lines": "", "flags": "unknown"}
+    rows += [{**row, "paint": "", "xrf_class": "unknown", "pigments": "none of them", **nothing} for row in rows[:1]]
+    return xr.Dataset(
+        {
+            "probability": (("paint", "xrf_class", "y", "x"), probability),
+            "share": (("paint", "xrf_class", "y", "x"), share),
+            "amount": (("paint", "y", "x"), np.stack([image, image])),
+            **dict.fromkeys(("strangeness", "hidden"), (("y", "x"), image)),
+            "unknown": (("y", "x"), unknown),
+            "answered": (("y", "x"), answered),
+            "unexplained": (("y", "x"), unknown > 0.5),
+            "region_spectrum": (("region", "energy"), peaks({"Pb-La": 900.0, "Hg-La": 400.0})[None] * 40),
+        },
+        {
+            "paint": ["visible", "hidden"],
+            "xrf_class": names,
+            "members": ("xrf_class", np.array([members for members, _ in told], str)),
+            "markers": ("xrf_class", np.array([markers for _, markers in told], str)),
+            "outside_period": ("xrf_class", np.array([name == "Ti" for name in names], bool)),
+            "threshold": (("paint", "xrf_class"), np.full((2, classes), 0.6, np.float32)),
+            "region": ["A1"],
+            "energy": ENERGY,
+        },
+        {
+            "evidence": json.dumps(rows), "unknown_threshold": 0.5, "invisible": "madder lake, carbon black",
+            "parameters": json.dumps({"model": "best", "period": "1600-1650"}), "notes": "[]",
+        },
+    )  # fmt: skip
+
+
+@pytest.fixture
+def identify() -> Callable[..., xr.Dataset]:
+    return make_identify
+
+
 @pytest.fixture
 def elements() -> Callable[..., xr.Dataset]:
     return make_elements
@@ -101,5 +165,6 @@ def content() -> ReportContent:
         calibration=Calibration(0.005, 0.02, origin="Automatic", fwhm=0.142, lines=lines),
         elements=make_elements(),
         segment=make_segment(),
+        identify=make_identify(),
         provenance=({"verb": "segment", "version": "0.1.0", "seed": 0, "parameters": {"clusters": 3}},),
     )

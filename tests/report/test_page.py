@@ -73,7 +73,8 @@ def test_the_page_is_valid_and_needs_nothing_outside_itself(content) -> None:
 
 def test_every_cluster_line_proposal_and_fact_is_there(content) -> None:
     text = Page(render(content)).text
-    for result, name in ((content.segment, "cluster"), (content.segment, "proposal"), (content.elements, "line")):
+    for result, name in ((content.segment, "cluster"), (content.segment, "proposal"), (content.elements, "line"),
+                         (content.identify, "region")):  # fmt: skip
         assert all(str(value) in text for value in result[name].values)
     for words in ("Portrait of a lady", "scan.rpl", "ab12", "Pb-La lies on As-Ka.", "142 eV wide", "possibly hidden"):
         assert words in text
@@ -127,8 +128,10 @@ def test_hostile_texts_are_only_texts(content) -> None:
     segment.attrs["parameters"] = HOSTILE
     elements = content.elements.assign_coords(line=[HOSTILE, "Fe-Ka", "Hg-La", "Pb-La"])
     elements.attrs["warnings"] = f'["{HOSTILE}"]'.replace(HOSTILE, HOSTILE.replace('"', "'").replace("\\", ""))
+    identify = content.identify.assign_coords(xrf_class=[HOSTILE, *"BCD"], members=("xrf_class", [HOSTILE] * 4))
+    identify.attrs |= {"invisible": HOSTILE, "notes": HOSTILE, "parameters": HOSTILE}
     hostile = replace(
-        content, title=HOSTILE, segment=segment, elements=elements, facts=((HOSTILE, HOSTILE),),
+        content, title=HOSTILE, segment=segment, elements=elements, identify=identify, facts=((HOSTILE, HOSTILE),),
         provenance=({HOSTILE: HOSTILE, "verb": HOSTILE},),
     )  # fmt: skip
     page = Page(render(hostile))
@@ -136,12 +139,15 @@ def test_hostile_texts_are_only_texts(content) -> None:
     assert page.text.count("<script>alert(1)</script>") >= 10
 
 
-@pytest.mark.parametrize("kept", [(), ("elements",), ("segment",), ("facts", "calibration"), ("provenance",)])
+@pytest.mark.parametrize(
+    "kept", [(), ("elements",), ("segment",), ("identify",), ("facts", "calibration"), ("provenance",)]
+)
 def test_missing_parts_are_left_out(content, kept: tuple[str, ...]) -> None:
     part = ReportContent("Only a part", **{name: getattr(content, name) for name in kept})
     page = Page(render(part))
     assert ("Membership maps" in page.text) == ("segment" in kept)
     assert ("Element maps" in page.text) == ("elements" in kept)
+    assert ("Each pigment" in page.text) == ("identify" in kept)
     assert ("Calibration" in page.text) == ("calibration" in kept)
     assert "None" not in page.text
 
