@@ -28,24 +28,31 @@ def map_pigments(
     config: Identification = Identification(),  # noqa: B008
     *,
     instrument: Instrument | None = None,
+    refine: bool = False,
     seed: int = 0,
     progress: Progress = silent,
 ) -> xr.Dataset:
     """Return the pigment maps of a workspace's cube with regions and evidence (docs/results.md, maps/identify).
 
     instrument: what the network is told; None: what the cube's metadata tell, when they tell all of it. Regions are the
-    clusters of the workspace's `segment`, where there are some. An earlier result of the same inputs is returned.
+    clusters of the workspace's `segment`, where there are some. refine: fit the stack of each region to its summed
+    spectrum. An earlier result of the same inputs is returned. Raises InputError for a refinement without instrument.
     """
     from velatura.tasks.pigment_model import load_pigments
 
     cube = read_cube(workspace)
     model = load_pigments(config.model)
     head = instrument or instrument_of(cube)
+    if refine and head is None:
+        raise InputError(
+            f"refinement needs the scanner, and {workspace.path.name} does not tell it. Name it: --instrument bruker-m6"
+        )
     clusters = read_maps(workspace, "segment") if "segment" in list_maps(workspace) else None
     inputs = {
         "config": asdict(config),
         "weights": weights_hash(config.model),
         "instrument": None if head is None else asdict(head),
+        "refine": refine,
         "seed": seed,
         "axis": axis_of(cube),
         "clusters": None if clusters is None else clusters.attrs.get("inputs"),
@@ -54,7 +61,7 @@ def map_pigments(
     def make() -> xr.Dataset:
         condition = told(head)
         maps = identify(cube, model, config, condition=condition, seed=seed, folder=workspace.path, progress=progress)
-        return with_evidence(maps, cube, clusters, model=model, condition=condition, progress=progress)
+        return with_evidence(maps, cube, clusters, model=model, instrument=head, refine=refine, progress=progress)
 
     return settled(workspace, RESULT, inputs, make=make)
 
@@ -72,8 +79,8 @@ def pigments_of(workspace: Workspace) -> xr.Dataset | None:
 
 
 def with_evidence(
-    maps: xr.Dataset, cube: xr.Dataset, clusters: xr.Dataset | None, *, model: Any, condition: np.ndarray | None,
-    progress: Progress = silent,
+    maps: xr.Dataset, cube: xr.Dataset, clusters: xr.Dataset | None, *, model: Any, instrument: Instrument | None,
+    refine: bool = False, progress: Progress = silent,
 ) -> xr.Dataset:  # fmt: skip
     """Return the maps with regions, their summed spectra and, in the attribute `evidence`, the table's rows."""
     from velatura.tasks.pigment_evidence import evidence_table
@@ -81,16 +88,21 @@ def with_evidence(
 
     given = {} if clusters is None else {"labels": clusters.labels.values, "names": clusters["cluster"].values.tolist()}
     regions = regions_of(maps, **given)
-    sums = region_sums(cube.counts.data, regions, progress=progress)
+    sums, energy = region_sums(cube.counts.data, regions, progress=progress), cube.energy.values
+    condition = np.zeros(8, np.float32) if instrument is None else told(instrument)
     rows = evidence_table(
-        maps, regions, sums, model=model, condition=np.zeros(8, np.float32) if condition is None else condition,
-        energy=cube.energy.values, acquisition=cube.counts.attrs,
-    )  # fmt: skip
+        maps, regions, sums, model=model, condition=condition, energy=energy, acquisition=cube.counts.attrs
+    )
+    table = [row._asdict() for row in rows]
+    if refine and instrument is not None:
+        from velatura.tasks.pigment_refinement import refined_rows
+
+        table = refined_rows(maps, regions, sums, rows, instrument=instrument, energy=energy, progress=progress)
     maps = maps.assign(
         regions=(("y", "x"), regions.labels), region_spectrum=(("region", "energy"), sums, {"units": "counts"})
     )
     maps = maps.assign_coords(region=np.array(regions.names, str), energy=cube.energy)
-    return maps.assign_attrs(evidence=json.dumps([row._asdict() for row in rows]))
+    return maps.assign_attrs(evidence=json.dumps(table))
 
 
 def evidence_of(maps: xr.Dataset) -> list[dict[str, Any]]:

@@ -21,6 +21,14 @@ Head = Annotated[
         help="The scanner, as far as it is known: laboratory, bruker-m6, crono, infn-chnet, or a .toml file.",
     ),
 ]
+Refine = Annotated[
+    bool,
+    Parameter(
+        name="--refine",
+        negative="",
+        help="Fit the stack of each region to its summed spectrum: shares and thicknesses with uncertainties.",
+    ),
+]
 
 
 def identify(
@@ -30,6 +38,7 @@ def identify(
     output: Output = None,
     config: Config = Identification(),  # noqa: B008
     instrument: Head = None,
+    refine: Refine = False,
     seed: Seed = 0,
     read: Reading = ReadOptions(),  # noqa: B008
 ) -> None:
@@ -41,7 +50,7 @@ def identify(
     with progress_bar() as progress:
         workspace = bring_in(scan, output, read, progress=progress)
         settle_axis(workspace, insist=True, progress=progress)
-        maps = map_pigments(workspace, config, instrument=head, seed=seed, progress=progress)
+        maps = map_pigments(workspace, config, instrument=head, refine=refine, seed=seed, progress=progress)
     table = workspace.path.with_name(f"{workspace.path.stem}-evidence.csv")
     write_evidence(table, evidence_of(maps))
     say_pigments(maps)
