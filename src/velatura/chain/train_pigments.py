@@ -27,11 +27,11 @@ class Recipe:
 
     design: str = "perceptron"
     """residual, transformer, perceptron or fast."""
-    steps: int = 20_000
+    steps: int = 12_000
     """Updates of the weights."""
     size: int = 512
     """Spectra in a step."""
-    rate: float = 1e-3
+    rate: float = 1.5e-3
     """Largest learning rate."""
     groups: int = 240
     """Tubes and geometries in the bank; a tenth is held out."""

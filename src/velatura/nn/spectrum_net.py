@@ -15,7 +15,17 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from velatura.base.errors import InputError, did_you_mean
-from velatura.nn.layers import AttentionBlock, Convolution, ConvolutionBlock, DenseBlock, dose, each, features, in_turn
+from velatura.nn.layers import (
+    AttentionBlock,
+    Convolution,
+    ConvolutionBlock,
+    DenseBlock,
+    dose,
+    each,
+    features,
+    in_turn,
+    line_evidence,
+)
 
 PAINTS = 2  # visible, hidden
 EMBEDDING = 256
@@ -149,7 +159,7 @@ class TransformerTrunk(eqx.Module):
 
 
 class PerceptronTrunk(eqx.Module):
-    """Residual layers of matrices on the square-root spectrum."""
+    """Residual layers of matrices on the square-root spectrum and on how clearly lines stand out."""
 
     context: Context
     first: eqx.nn.Linear
@@ -161,7 +171,7 @@ class PerceptronTrunk(eqx.Module):
         """Draw the weights; depth: blocks of two matrices each."""
         one, two, three, four = jax.random.split(key, 4)
         self.context = Context(shapes, key=one)
-        self.first = eqx.nn.Linear(shapes.channels + CONTEXT, width, key=two)
+        self.first = eqx.nn.Linear(2 * shapes.channels + CONTEXT, width, key=two)
         self.blocks = tuple(
             DenseBlock(width, inner=width, drop=DROP, key=own) for own in jax.random.split(three, depth)
         )
@@ -172,7 +182,7 @@ class PerceptronTrunk(eqx.Module):
         self, counts: Float[Array, " channel"], instrument: Float[Array, " instrument"], *, key: PRNGKeyArray | None
     ) -> Float[Array, " embedding"]:
         """Return the embedding."""
-        inputs = jnp.concatenate([features(counts)[:, 0], self.context(counts, instrument)])
+        inputs = jnp.concatenate([features(counts)[:, 0], line_evidence(counts), self.context(counts, instrument)])
         return self.last(self.norm(in_turn(self.blocks, self.first(inputs), key=key)))
 
 
@@ -227,7 +237,7 @@ def _transformer(shapes: Shapes, *, key: PRNGKeyArray) -> TransformerTrunk:
 
 
 def _perceptron(shapes: Shapes, *, key: PRNGKeyArray) -> PerceptronTrunk:
-    return PerceptronTrunk(shapes, width=768, depth=3, key=key)
+    return PerceptronTrunk(shapes, width=704, depth=3, key=key)
 
 
 def _fast(shapes: Shapes, *, key: PRNGKeyArray) -> PerceptronTrunk:
