@@ -24,8 +24,9 @@ from velatura.base.progress import Progress, silent
 from velatura.nn.spectrum_net import SpectrumNet
 from velatura.scene.classes import XrfClass
 from velatura.scene.sources import SourceGroup
-from velatura.scene.training import KNOWN, View, draw, grid
+from velatura.scene.training import KNOWN, Drawn, View, draw, grid
 from velatura.tasks.pigment_model import Answers, PigmentModel, predict
+from velatura.tasks.pigment_scores import Spectra
 from velatura.tasks.pigment_spots import Spots
 from velatura.tasks.pigment_training import COUNTS, VIEWS, Batch, batch_of, loss
 from velatura.train.loop import fit, start
@@ -103,6 +104,26 @@ class ScannerLessons:
         return batch_of(
             [draw(group, self._classes, self._size, key=key, counts=self._counts, seen=view)], self._classes
         )
+
+
+def spectra_through(
+    seen: Sequence[tuple[SourceGroup, View]],
+    classes: tuple[XrfClass, ...],
+    number: int,
+    *,
+    key: PRNGKeyArray,
+    counts: tuple[float, float],
+    stacks: np.ndarray | None = None,
+) -> Spectra:
+    """Draw `number` spectra of each group through its view, to calibrate by or to score on; stacks: by default all."""
+    parts = [
+        draw(group, classes, number, key=jax.random.fold_in(key, place), counts=counts, stacks=rows, seen=view)
+        for place, (group, view) in enumerate(seen)
+        for rows in [np.arange(len(group.photons)) if stacks is None else stacks]
+    ]
+    drawn = Drawn(*(np.concatenate(values) for values in zip(*parts, strict=True)))
+    there, counted = drawn.labels[..., -1], drawn.mask[..., -1]
+    return Spectra(drawn, np.any(there & counted, axis=1), ~np.any(there, axis=1))
 
 
 def mixed(parts: Sequence[Callable[[int], Batch]]) -> Callable[[int], Batch]:

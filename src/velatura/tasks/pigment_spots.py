@@ -105,9 +105,21 @@ def gather_spots(
         features[row] = _features(spot, cube, radius=radius, rng=rng)
         if not features[row].sum() > 0:
             raise InputError(f"{spot.name} has no counts from {grid()[0]:.1f} to {grid()[-1]:.0f} keV. Choose another")
+    return spots_of(spots, features, classes, anode=anode, tube_voltage=tube_voltage)
+
+
+def spots_of(
+    spots: Sequence[Spot],
+    features: np.ndarray,
+    classes: Sequence[XrfClass],
+    *,
+    anode: str | None = None,
+    tube_voltage: float | None = None,
+) -> Spots:
+    """Return spots with given spectra, counts [spot, channel] on the grid; work out what is known of each."""
     told = [_known(spot, counts, classes, anode, tube_voltage) for spot, counts in zip(spots, features, strict=True)]
     labels, mask = (np.stack(arrays) for arrays in zip(*told, strict=True))
-    return Spots(tuple(spot.name for spot in spots), features, labels, mask)
+    return Spots(tuple(spot.name for spot in spots), np.asarray(features, np.float32), labels, mask)
 
 
 def _check_columns(columns: list[str], path: Path) -> None:

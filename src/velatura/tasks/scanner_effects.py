@@ -25,6 +25,7 @@ from velatura.spectra.rebin import rebin_to
 
 STACKS = 128  # that the sum spectrum is composed of
 SHARP = 0.05  # keV, noise of the detector that the stacks are drawn through before they are blurred
+LEAST_BLUR = 1e-3  # keV
 MODEL_ERROR = 0.02  # relative, added to the counting error
 STEPS = {"gain": 0.006, "offset": 0.02, "noise": 0.03, "background": 0.05, "decay": 0.3}  # first steps of the fit
 TRIES = 100  # evaluations
@@ -130,7 +131,7 @@ def _sharp(group: SourceGroup, number: int, rng: np.random.Generator) -> np.ndar
 def _seen(sharp: np.ndarray, effects: Effects) -> np.ndarray:
     """Sharp spectra [stack, channel] through a scanner."""
     step = grid()[1] - grid()[0]
-    blur = np.sqrt(max((effects.noise or SHARP) ** 2 - SHARP**2, 0.0)) / FWHM_PER_SIGMA / step
+    blur = np.sqrt(max((effects.noise or SHARP) ** 2 - SHARP**2, LEAST_BLUR**2)) / FWHM_PER_SIGMA / step
     moved = rebin_to(gaussian_filter1d(sharp, blur, axis=1), effects.gain * grid() + effects.offset, grid(), crop=True)
     return moved + effects.background * _smooth(effects.decay)
 
