@@ -121,6 +121,7 @@ def make_identify(height: int = 24, width: int = 18, *, classes: int = 4) -> xr.
             "unknown": (("y", "x"), unknown),
             "answered": (("y", "x"), answered),
             "unexplained": (("y", "x"), unknown > 0.5),
+            "regions": (("y", "x"), np.where(answered, 0, -1).astype(np.int16)),
             "region_spectrum": (("region", "energy"), peaks({"Pb-La": 900.0, "Hg-La": 400.0})[None] * 40),
         },
         {

@@ -141,7 +141,7 @@ def test_all_figures_are_written_and_the_settings_put_back(content, tmp_path) ->
     assert {path.stem for path in paths} == {
         *("labels", "memberships", "cluster-spectra", "confidence", "anomalies", "composites", "hidden"),
         *("composite-P1", "composite-P2", "element-maps", "scan-spectra", "calibration"),
-        *("pigment-map", "pigments", "pigments-unknown", "pigment-lines"),
+        *("pigment-map", "pigments", "pigments-unknown", "pigment-regions", "pigment-lines"),
     }
     assert sorted(tmp_path.glob("figures/*")) == sorted(paths)
     for path in paths:

@@ -3,6 +3,7 @@
 import base64
 import csv
 import io
+import json
 import re
 from dataclasses import replace
 
@@ -19,7 +20,15 @@ from velatura.report.figures import figures
 from velatura.report.legend_colours import legend_colours
 from velatura.report.page import render
 from velatura.report.panels import rgb_of
-from velatura.report.pigment_panels import NOTHING, STRANGE, evidence_panels, probability_panels, strongest_panels
+from velatura.report.pigment_panels import (
+    NOTHING,
+    STRANGE,
+    evidence_panels,
+    probability_panels,
+    region_panel,
+    region_spots,
+    strongest_panels,
+)
 from velatura.report.pigment_result import best_evidence, deciding, evidence_rows, found_groups
 from velatura.report.pigment_section import pigment_figures
 from velatura.report.pigment_words import group_words, pigment_finding, unseen_words
@@ -129,6 +138,37 @@ def test_the_evidence_is_read_with_its_lines(identify) -> None:
     words = " ".join(group_words(found_groups(maps)[1], best, asked=414))
     assert "X-rays do not tell these apart: cinnabar, vermilion" in words
     assert "it is hidden in 80 % of the pixels; the sum of the region says 0.97, decided by Pb-La" in words
+
+
+def test_a_fit_of_the_region_is_told(identify) -> None:
+    maps = identify()
+    rows = json.loads(maps.attrs["evidence"])
+    rows[1] |= {"refined_mass": 1.234, "refined_mass_low": 0.91, "refined_mass_high": 1.6, "hidden_layer": "needed"}
+    maps.attrs["evidence"] = json.dumps(rows)
+    group = found_groups(maps)[1]
+    told = group_words(group, best_evidence(evidence_rows(maps), group), asked=414)[-1]
+    assert told.endswith("finds 1.2 (0.91 to 1.6) mg/cm² of it; a paint beneath is needed.")
+    html = render(ReportContent("fit", identify=maps))
+    assert '<th class="n">Fitted mass</th>' in html
+    assert html.count("1.2 (0.91 to 1.6)") == 2
+
+
+def test_each_region_has_its_name_inside_it(identify) -> None:
+    maps = identify()
+    maps["regions"][:] = -1
+    maps["regions"][3:8, 2:11] = 0
+    ((name, x, y),) = region_spots(maps)
+    assert name == "A1"
+    assert (3 < x < 10, y) == (True, 5.5)
+    shown = region_panel(maps).image
+    assert tuple(shown[0, 0]) == LEFT_OUT
+    assert (shown[3:8, 2:11] == shown[5, 5]).all()
+
+
+def test_regions_that_are_the_clusters_of_the_page_are_not_shown_again(content, segment) -> None:
+    assert 'id="regions-0"' in render(content)
+    same = content.identify.assign_coords(region=["C1"])
+    assert 'id="regions-0"' not in render(replace(content, identify=same, segment=segment(clusters=1)))
 
 
 def test_the_finding_says_what_is_visible_beneath_and_unknown(identify) -> None:

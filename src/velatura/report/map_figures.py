@@ -192,3 +192,15 @@ def marked_map(panel: MapPanel, spots: Sequence[tuple[str, float, float]], *, pi
         axes.add_patch(Circle((x, y), radius, fill=False, edgecolor=OCHRE, linewidth=1.2, clip_on=False))
         axes.annotate(name, (x, y), (x + 1.2 * radius, y - 1.2 * radius), color=OCHRE, size=8, weight="bold")
     return figure
+
+
+@styled
+def named_map(panel: MapPanel, names: Sequence[tuple[str, float, float]], *, pitch: float | None = None) -> "Figure":
+    """Draw one map with a name at each place; names: (name, x, y) in pixels."""
+    from matplotlib.patheffects import withStroke
+
+    figure = map_sheet([panel], pitch=pitch, most=2)
+    around = [withStroke(linewidth=2, foreground="white")]
+    for name, x, y in names:
+        figure.axes[0].text(x, y, name, size=7.5, weight="bold", ha="center", va="center", path_effects=around)
+    return figure

@@ -11,6 +11,7 @@ from velatura.report import sections
 from velatura.report.content import ReportContent
 from velatura.report.panels import percent
 from velatura.report.pigment_section import pigments
+from velatura.report.pigment_words import mass_words
 from velatura.report.raster import known_pitch
 from velatura.report.views import record_rows
 
@@ -41,6 +42,7 @@ def render(content: ReportContent) -> str:
     environment.filters["millimetres"] = lambda length: f"{length:.{digits}f}"
     environment.filters["share"] = percent
     environment.filters["hundredths"] = hundredths
+    environment.filters["mass"] = mass_words
     return environment.get_template("page.html").render(page_parts(content))
 
 

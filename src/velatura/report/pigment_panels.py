@@ -7,9 +7,10 @@ import xarray as xr
 
 from velatura.report.colour_scale import ProbabilityScale
 from velatura.report.legend_colours import legend_colours
-from velatura.report.panels import MapPanel, percent, rgb_of
+from velatura.report.panels import MapPanel, along, percent, rgb_of
 from velatura.report.pigment_result import PAINTS, USUAL_THRESHOLD, PigmentGroup, found_pixels, looked_at, probability
 from velatura.report.raster import LEFT_OUT
+from velatura.tasks.colours import cluster_colours
 
 NOTHING, STRANGE = "#14110e", "#ff4fe0"
 """Colours of the map of the strongest pigments where none was found, and where something unknown is."""
@@ -63,6 +64,26 @@ def strongest_panels(identify: xr.Dataset, groups: Sequence[PigmentGroup]) -> li
         if any(group.pixels[paint] for group in groups):
             panels.append(_strongest_panel(identify, groups, colours, paint=paint, title=title))
     return panels
+
+
+def region_panel(identify: xr.Dataset) -> MapPanel:
+    """Return the map of the regions of the table of evidence, each in a colour of its own."""
+    labels, names = identify.regions.values.astype(int), along(identify, "region", "region")
+    table = np.array([*map(rgb_of, cluster_colours(len(names))), LEFT_OUT], np.uint8)
+    return MapPanel("Regions", table[np.where(labels < 0, len(names), labels)], ends=None, heading="of the table")
+
+
+def region_spots(identify: xr.Dataset) -> list[tuple[str, float, float]]:
+    """Return (name, x, y) in pixels of a point well inside each region."""
+    from scipy.ndimage import distance_transform_edt
+
+    labels, spots = np.pad(identify.regions.values.astype(int), 1, constant_values=-1), []
+    for number, name in enumerate(along(identify, "region", "region")):
+        if (labels == number).any():
+            depth = np.asarray(distance_transform_edt(labels == number))
+            y, x = np.unravel_index(int(np.argmax(depth)), depth.shape)
+            spots.append((name, float(x) - 0.5, float(y) - 0.5))
+    return spots
 
 
 def _strongest_panel(

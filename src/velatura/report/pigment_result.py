@@ -17,6 +17,7 @@ PAINTS = ("visible", "hidden")
 DIMS = ("paint", "xrf_class", "y", "x")
 USUAL_THRESHOLD = 0.5
 DECIDING = re.compile(r"([A-Z][a-z]?-[KLM][abgm]?) ([+-]?\d+(?:\.\d+)?)")
+MASS = "refined_mass"  # column of the table
 MOST_MARKERS = 3
 """Elements named in a title."""
 
@@ -73,6 +74,10 @@ class Evidence:
     share: float
     share_deviation: float
     flags: str
+    mass: tuple[float, float, float]
+    """Of the class per area [mg/cm2] by a fit of the whole spectrum, and the ends of its interval; NaN without one."""
+    hidden_layer: str
+    """Whether that fit needs a paint beneath: needed, not needed, cannot be told; empty without one."""
 
 
 def check(identify: xr.Dataset) -> None:
@@ -172,6 +177,8 @@ def evidence_rows(identify: xr.Dataset) -> list[Evidence]:
                 share=_number(row.get("share")),
                 share_deviation=_number(row.get("share_deviation")),
                 flags=str(row.get("flags", "")),
+                mass=(_number(row.get(MASS)), _number(row.get(f"{MASS}_low")), _number(row.get(f"{MASS}_high"))),
+                hidden_layer=str(row.get("hidden_layer", "")),
             )
         )
     return told

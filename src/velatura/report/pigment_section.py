@@ -12,8 +12,14 @@ from velatura.report import pigment_words
 from velatura.report.content import ReportContent
 from velatura.report.decided_spectra import DecidedSpectrum, decided_sheet, decided_spectrum
 from velatura.report.drawing import as_svg
-from velatura.report.map_figures import map_sheet
-from velatura.report.pigment_panels import evidence_panels, probability_panels, strongest_panels
+from velatura.report.map_figures import map_sheet, named_map
+from velatura.report.pigment_panels import (
+    evidence_panels,
+    probability_panels,
+    region_panel,
+    region_spots,
+    strongest_panels,
+)
 from velatura.report.pigment_result import (
     Evidence,
     PigmentGroup,
@@ -52,7 +58,11 @@ def pigments(content: ReportContent) -> dict[str, Any] | None:
         return None
     groups, rows = found_groups(identify), evidence_rows(identify)
     longest, table = side(content, identify.hidden), pigment_words.evidence_csv(identify)
+    regions = [region_panel(identify)] if rows and not _are_clusters(content, identify) else []
     return {
+        "regions": encode(regions, "regions", longest=longest, content=content),
+        "spots": region_spots(identify) if regions else [],
+        "refined": any(row.mass[0] == row.mass[0] for row in rows),
         "strongest": encode(strongest_panels(identify, groups), "strongest", longest=longest, content=content),
         "maps": encode(evidence_panels(identify), "unexplained", longest=longest, content=content),
         "groups": [_view(content, identify, group, rows, longest=longest) for group in groups],
@@ -62,6 +72,12 @@ def pigments(content: ReportContent) -> dict[str, Any] | None:
         "unseen": pigment_words.unseen_words(identify),
         "notes": pigment_words.notes_of(identify),
     }
+
+
+def _are_clusters(content: ReportContent, identify: xr.Dataset) -> bool:
+    """Whether the regions are the clusters that the page shows, or have no map."""
+    names = [] if content.segment is None else content.segment["cluster"].values.tolist()
+    return "regions" not in identify or identify.region.values.tolist() == names
 
 
 def _view(
@@ -99,6 +115,8 @@ def pigment_figures(content: ReportContent) -> Iterator[tuple[str, "Figure"]]:
         yield "pigments", pigment_sheet(identify, groups, pitch=content.pitch)
     if unexplained := evidence_panels(identify):
         yield "pigments-unknown", map_sheet(unexplained, pitch=content.pitch, most=3)
+    if rows and not _are_clusters(content, identify):
+        yield "pigment-regions", named_map(region_panel(identify), region_spots(identify), pitch=content.pitch)
     decided = [decided_by(identify, group, best_evidence(rows, group)) for group in groups]
     if shown := [one for one in decided if one]:
         yield "pigment-lines", decided_sheet(shown)

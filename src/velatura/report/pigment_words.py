@@ -9,7 +9,7 @@ import numpy as np
 import xarray as xr
 
 from velatura.report.findings import counted
-from velatura.report.panels import opened, percent, sentences, text
+from velatura.report.panels import number, opened, percent, sentences, text
 from velatura.report.pigment_names import plain_title
 from velatura.report.pigment_result import Evidence, PigmentGroup, listed, looked_at
 
@@ -53,7 +53,18 @@ def group_words(group: PigmentGroup, best: Evidence | None, *, asked: int) -> tu
             f"In region {best.region} ({best.pixels:,} pixels) it is {best.paint} in {percent(best.found)} of the "
             f"pixels{sure}{f', decided by {lines}' if lines else ''}."
         )
+        if np.isfinite(best.mass[0]):
+            layer = f"; a paint beneath is {best.hidden_layer}" if best.hidden_layer.endswith("needed") else ""
+            said.append(f"A fit of the region's whole spectrum finds {mass_words(best)} mg/cm² of it{layer}.")
     return tuple(said)
+
+
+def mass_words(row: Evidence) -> str:
+    """Return the fitted mass with the ends of its interval, "1.2 (0.9 to 1.6)"; empty where nothing was fitted."""
+    value, low, high = row.mass
+    if not np.isfinite(value):
+        return ""
+    return f"{number(value)} ({number(low)} to {number(high)})" if np.isfinite([low, high]).all() else number(value)
 
 
 def unseen_words(identify: xr.Dataset) -> str:
@@ -73,7 +84,8 @@ def evidence_csv(identify: xr.Dataset) -> str:
     if not isinstance(rows, list) or not rows:
         return ""
     target = io.StringIO()
-    writer = csv.DictWriter(target, list(rows[0]), lineterminator="\n")
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    writer = csv.DictWriter(target, columns, lineterminator="\n")
     writer.writeheader()
     writer.writerows({name: _cell(value) for name, value in row.items()} for row in rows)
     return target.getvalue()
