@@ -159,3 +159,12 @@ def test_failing_export_leaves_no_file(tmp_path: Path) -> None:
         with pytest.raises(KeyboardInterrupt):
             write(tmp_path / "a.npz", cube, progress=cancel)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_images_along_two_axes_carry_both_labels() -> None:
+    values = np.arange(2 * 3 * 4 * 5, dtype=np.float16).reshape(2, 3, 4, 5)
+    coords = {"paint": ["visible", "hidden"], "xrf_class": ["Pb", "Hg", "Cu-As"]}
+    maps = xr.Dataset({"probability": (("paint", "xrf_class", "y", "x"), values)}, coords)
+    images = images_of(maps)
+    assert len(images) == 6
+    np.testing.assert_array_equal(images["probability_hidden_Cu-As"], values[1, 2])

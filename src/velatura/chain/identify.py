@@ -16,6 +16,7 @@ from velatura.base.errors import InputError
 from velatura.base.progress import Progress, silent
 from velatura.base.workspace import Workspace, list_maps, read_cube, read_maps
 from velatura.chain.steps import axis_of, settled
+from velatura.io.library import LibrarySpectrum
 from velatura.physics.instrument import PRESETS, Geometry, Instrument
 from velatura.physics.tube import Tube
 from velatura.tasks.identify import Identification, identify
@@ -29,6 +30,7 @@ def map_pigments(
     *,
     instrument: Instrument | None = None,
     refine: bool = False,
+    library: Sequence[LibrarySpectrum] = (),
     seed: int = 0,
     progress: Progress = silent,
 ) -> xr.Dataset:
@@ -36,7 +38,8 @@ def map_pigments(
 
     instrument: what the network is told; None: what the cube's metadata tell, when they tell all of it. Regions are the
     clusters of the workspace's `segment`, where there are some. refine: fit the stack of each region to its summed
-    spectrum. An earlier result of the same inputs is returned. Raises InputError for a refinement without instrument.
+    spectrum; library: the user's own measured spectra, the nearest of which is named for each region. An earlier result
+    of the same inputs is returned. Raises InputError for a refinement without instrument.
     """
     from velatura.tasks.pigment_model import load_pigments
 
@@ -53,6 +56,7 @@ def map_pigments(
         "weights": weights_hash(config.model),
         "instrument": None if head is None else asdict(head),
         "refine": refine,
+        "library": [[one.name, hashlib.sha256(one.counts.tobytes()).hexdigest()] for one in library],
         "seed": seed,
         "axis": axis_of(cube),
         "clusters": None if clusters is None else clusters.attrs.get("inputs"),
@@ -80,7 +84,7 @@ def pigments_of(workspace: Workspace) -> xr.Dataset | None:
 
 def with_evidence(
     maps: xr.Dataset, cube: xr.Dataset, clusters: xr.Dataset | None, *, model: Any, instrument: Instrument | None,
-    refine: bool = False, progress: Progress = silent,
+    refine: bool = False, library: Sequence[LibrarySpectrum] = (), progress: Progress = silent,
 ) -> xr.Dataset:  # fmt: skip
     """Return the maps with regions, their summed spectra and, in the attribute `evidence`, the table's rows."""
     from velatura.tasks.pigment_evidence import evidence_table
@@ -89,7 +93,8 @@ def with_evidence(
     given = {} if clusters is None else {"labels": clusters.labels.values, "names": clusters["cluster"].values.tolist()}
     regions = regions_of(maps, **given)
     sums, energy = region_sums(cube.counts.data, regions, progress=progress), cube.energy.values
-    condition = np.zeros(8, np.float32) if instrument is None else told(instrument)
+    known = told(instrument)
+    condition = np.zeros(8, np.float32) if known is None else known
     rows = evidence_table(
         maps, regions, sums, model=model, condition=condition, energy=energy, acquisition=cube.counts.attrs
     )
@@ -98,6 +103,11 @@ def with_evidence(
         from velatura.tasks.pigment_refinement import refined_rows
 
         table = refined_rows(maps, regions, sums, rows, instrument=instrument, energy=energy, progress=progress)
+    if library:
+        from velatura.tasks.pigment_references import nearest_references
+
+        nearest = dict(zip(regions.names, nearest_references(sums, energy, library), strict=True))
+        table = [row | {"nearest_reference": nearest[row["region"]]} for row in table]
     maps = maps.assign(
         regions=(("y", "x"), regions.labels), region_spectrum=(("region", "energy"), sums, {"units": "counts"})
     )

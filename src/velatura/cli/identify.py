@@ -1,5 +1,6 @@
 """`velatura identify`."""
 
+from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
@@ -9,6 +10,7 @@ from velatura.chain.identify import evidence_of, map_pigments, write_evidence
 from velatura.chain.steps import bring_in
 from velatura.cli.console import progress_bar, say, say_pigments
 from velatura.cli.options import Output, Reading, Scan, Seed
+from velatura.io.library import read_library
 from velatura.io.options import ReadOptions
 from velatura.physics.instrument import preset
 from velatura.tasks.identify import Identification
@@ -29,6 +31,13 @@ Refine = Annotated[
         help="Fit the stack of each region to its summed spectrum: shares and thicknesses with uncertainties.",
     ),
 ]
+Library = Annotated[
+    Path | None,
+    Parameter(
+        name="--library",
+        help="Your own measured spectra (docs/formats.md, palettes): the table names the nearest for each region.",
+    ),
+]
 
 
 def identify(
@@ -39,6 +48,7 @@ def identify(
     config: Config = Identification(),  # noqa: B008
     instrument: Head = None,
     refine: Refine = False,
+    library: Library = None,
     seed: Seed = 0,
     read: Reading = ReadOptions(),  # noqa: B008
 ) -> None:
@@ -47,10 +57,13 @@ def identify(
     Writes maps into the workspace and the evidence, region by region, as a CSV table beside it.
     """
     head = None if instrument is None else preset(instrument)
+    own = () if library is None else read_library(library)
     with progress_bar() as progress:
         workspace = bring_in(scan, output, read, progress=progress)
         settle_axis(workspace, insist=True, progress=progress)
-        maps = map_pigments(workspace, config, instrument=head, refine=refine, seed=seed, progress=progress)
+        maps = map_pigments(
+            workspace, config, instrument=head, refine=refine, library=own, seed=seed, progress=progress
+        )
     table = workspace.path.with_name(f"{workspace.path.stem}-evidence.csv")
     write_evidence(table, evidence_of(maps))
     say_pigments(maps)

@@ -6,6 +6,7 @@ Images keep the orientation of the scan: first row on top.
 import csv
 import re
 from collections.abc import Iterator, Mapping
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -21,14 +22,13 @@ KINDS = ("tiff", "tiff16", "png", "csv")
 
 
 def images_of(dataset: xr.Dataset) -> dict[str, np.ndarray]:
-    """Return all images [y, x] of a result by name; those along an axis get its label: "intensity_Fe-Ka"."""
+    """Return all images [y, x] of a result by name; those along axes get their labels: "probability_hidden_Hg"."""
     found = {}
     for name, variable in dataset.data_vars.items():
-        if variable.dims == ("y", "x"):
-            found[str(name)] = variable.values
-        elif variable.dims[1:] == ("y", "x"):
-            labels = dataset[variable.dims[0]].values
-            found |= {f"{name}_{label}": image for label, image in zip(labels, variable.values, strict=True)}
+        if variable.dims[-2:] == ("y", "x"):
+            labels = product(*(dataset[dim].values.tolist() for dim in variable.dims[:-2]))
+            images = variable.values.reshape(-1, *variable.shape[-2:])
+            found |= {"_".join(map(str, (name, *own))): image for own, image in zip(labels, images, strict=True)}
     return found
 
 

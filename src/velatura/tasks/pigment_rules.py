@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 OUTSIDE = 20.0  # by which the odds of a class are divided when none of its members was in use
 STRANGE = 0.99  # share of spectra of pigments that are less strange than what counts as unknown (conformal, 1 %)
-SURE = 1e-7  # probabilities are kept this far from 0 and 1
 NAMED = 4  # members of a group that are named, the others are counted
 
 
@@ -65,13 +64,12 @@ def read_answers(answers: "Answers", rules: Rules) -> tuple["Answers", np.ndarra
     for one of them count as unknown, as do those of which the network says so and those that are stranger than 99 % of
     the spectra of pigments.
     """
-    from velatura.tasks.pigment_model import sigmoid
-
-    probability = np.clip(answers.probability, SURE, 1 - SURE)
-    logit = np.log(probability / (1 - probability)) - np.log(OUTSIDE) * rules.outside
-    read = np.where(rules.allowed, sigmoid(logit), np.float32(0))
+    read = np.where(rules.allowed, answers.probability, np.float32(0))
+    late = read[..., rules.outside]
+    read[..., rules.outside] = late / (late + OUTSIDE * (1 - late))
     excluded = np.array([row.visible for row in rules.classes]) & ~rules.allowed
-    against = np.where(excluded & (answers.probability >= rules.thresholds), answers.probability, 0).max(axis=(1, 2))
+    said = answers.probability[..., excluded]
+    against = np.where(said >= rules.thresholds[:, excluded], said, 0).max(axis=(1, 2), initial=0)
     unknown = np.maximum(answers.unknown, against)
     foreign = (answers.unknown >= rules.unknown_threshold) | (against > 0) | (answers.strangeness > STRANGE)
     return answers._replace(probability=read, unknown=unknown), foreign
