@@ -104,7 +104,16 @@ def test_lithopone_has_a_twin_and_vermilion_has_none(modules) -> None:
     assert "Ba" in elements
     for name, expected in (("Zn-Ba", True), ("Hg", False), ("Br", False), ("Cu", False)):
         column = names.index(name)
-        assert modules.undecided._has_twin(rows[column], rows, column) is expected, name
+        assert modules.undecided._open(rows[column], rows, column) is expected, name
+
+
+def test_zinc_white_with_barium_white_leaves_lithopone_open(modules) -> None:
+    rows, _ = modules.undecided.compositions()
+    names = [row.name for row in modules.undecided.xrf_classes()]
+    held = rows[names.index("Zn")] + rows[names.index("Ba")]
+    assert modules.undecided._open(held, rows, names.index("Zn-Ba"))
+    assert not modules.undecided._open(held, rows, names.index("Ti-Ba"))
+    assert not modules.undecided._open(held + rows[names.index("Hg")], rows, names.index("Hg"))
 
 
 def test_lines_of_known_areas_are_found_again(modules) -> None:
@@ -123,6 +132,8 @@ def test_lines_of_known_areas_are_found_again(modules) -> None:
 
 def test_the_page_shows_every_method_and_no_number_where_there_is_none(modules) -> None:
     numbers = {"visible F1": 0.5, "hidden F1": float("nan"), "confusions": []}
+    numbers["recall by evidence"] = {"visible": {"25 to 50": 0.25}}
     text = modules.page.page_of({"ours": {"1e4": numbers}}, ["a.png"])
     assert "| ours | 0.500 |  |" in text
+    assert "| ours, visible | 0.250 |" in text
     assert "![a.png](a.png)" in text

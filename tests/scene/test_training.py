@@ -21,7 +21,9 @@ from velatura.scene.sources import (
 from velatura.scene.training import DETECTABLE, described, draw, grid, new_detector
 
 CLASSES = xrf_classes()
-PLAN = SourcePlan(groups=4, stacks=32, held_out=0.5, drawn=Sampling(palette=("lead_white", "vermilion", "azurite", "carbon_black")))
+PLAN = SourcePlan(
+    groups=4, stacks=32, held_out=0.5, drawn=Sampling(palette=("lead_white", "vermilion", "azurite", "carbon_black"))
+)
 
 
 @pytest.fixture(scope="module")

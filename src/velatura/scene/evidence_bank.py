@@ -45,9 +45,12 @@ class Labels(NamedTuple):
     """Volume share of the class among the pigments of the paint."""
     mass_thickness: np.ndarray
     """[g/cm2]"""
+    absence: np.ndarray
+    """How well it shows that an absent class is absent, same unit; infinite unless `rivals.decided` has found that it
+    could stand for one that is there. Means nothing for classes that are there."""
 
 
-class _Nulls(NamedTuple):
+class Nulls(NamedTuple):
     """Stacks in which something is missing, and the directions in which they may move."""
 
     stack: np.ndarray
@@ -80,17 +83,18 @@ def labels_of(
     for start in range(0, len(evidence), BLOCK):
         progress("evidence", start, len(evidence))
         rows = slice(start, start + BLOCK)
-        parts = parts_of(_rows(sampled, rows), scanner.elements, options=options)
+        parts = parts_of(block_rows(sampled, rows), scanner.elements, options=options)
         evidence[rows], order[rows] = _evidence(parts, scanner, belongs, classes, cells)
     progress("evidence", len(evidence), len(evidence))
-    return Labels(evidence, order, sampled.volume_share @ belongs, sampled.mass_thickness @ belongs)
+    absence = np.full_like(evidence, np.inf)
+    return Labels(evidence, order, sampled.volume_share @ belongs, sampled.mass_thickness @ belongs, absence)
 
 
 def _evidence(
     parts: Parts, scanner: Scanner, belongs: np.ndarray, classes: Sequence[XrfClass], cells: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Delta chi2 [stack, paint, class] and [stack] of one block."""
-    owner = np.where(parts.pigment >= 0, belongs.argmax(axis=1)[parts.pigment], -1)
+    owner = owners_of(parts, belongs)
     labels = np.array(
         [
             (stack, paint, group)
@@ -101,11 +105,13 @@ def _evidence(
     ).reshape(-1, 3)
     buried = np.flatnonzero(parts.mass[:, HIDDEN].any(axis=(1, 2)))
     nulls = [
-        _without_class(parts, owner, labels),
+        without_class(parts, owner, labels),
         _without_layer(parts, buried),
         _merged(parts, buried),
     ]
-    truth, base, columns = _columns(parts, _Nulls(*map(np.concatenate, zip(*nulls, strict=True))), scanner, cells)
+    truth, base, columns = columns_of(
+        parts, Nulls(*map(np.concatenate, zip(*nulls, strict=True))), scanner, cells=cells
+    )
     alone, *mixed = np.split(_unexplained(columns, truth - base), len(labels) + len(buried) * np.arange(2))
     layerless = slice(len(labels), len(labels) + len(buried))
     columns[layerless, HIDDEN] = 0.0
@@ -117,8 +123,16 @@ def _evidence(
     return found, order
 
 
-def _without_class(parts: Parts, owner: np.ndarray, labels: np.ndarray) -> _Nulls:
-    """The pigments of one class replaced by binder, for labels int [label, (stack, paint, class)]."""
+def owners_of(parts: Parts, belongs: np.ndarray) -> np.ndarray:
+    """Return the class of each pigment of each paint, int [stack, paint, MOST]; -1 for none."""
+    return np.where(parts.pigment >= 0, belongs.argmax(axis=1)[parts.pigment], -1)
+
+
+def without_class(parts: Parts, owner: np.ndarray, labels: np.ndarray) -> Nulls:
+    """Return stacks with the pigments of one class replaced by binder.
+
+    owner: of `owners_of`; labels: which class, int [label, (stack, paint, class)].
+    """
     stack, paint, group = labels.T
     mass = parts.mass[stack]
     gone = owner[stack, paint] == group[:, None]
@@ -129,7 +143,7 @@ def _without_class(parts: Parts, owner: np.ndarray, labels: np.ndarray) -> _Null
     return _nulls(stack, mass, mass, np.broadcast_to(SLOT, mass.shape[:2]))
 
 
-def _without_layer(parts: Parts, stack: np.ndarray) -> _Nulls:
+def _without_layer(parts: Parts, stack: np.ndarray) -> Nulls:
     """No hidden paint; its pigments may enter the visible one."""
     mass = parts.mass[stack]
     moving = mass.copy()
@@ -138,7 +152,7 @@ def _without_layer(parts: Parts, stack: np.ndarray) -> _Nulls:
     return _nulls(stack, mass, moving, np.broadcast_to(_joined(), mass.shape[:2]))
 
 
-def _merged(parts: Parts, stack: np.ndarray) -> _Nulls:
+def _merged(parts: Parts, stack: np.ndarray) -> Nulls:
     """Visible and hidden paint stirred into one."""
     mass = parts.mass[stack]
     return _nulls(stack, mass, mass, np.broadcast_to(_joined(), mass.shape[:2]))
@@ -149,37 +163,47 @@ def _joined() -> np.ndarray:
     return np.where(PAINTS[1] == SLOT, PAINTS[0], SLOT)
 
 
-def _nulls(stack: np.ndarray, mass: np.ndarray, moving: np.ndarray, into: np.ndarray) -> _Nulls:
+def _nulls(stack: np.ndarray, mass: np.ndarray, moving: np.ndarray, into: np.ndarray) -> Nulls:
     """Null stacks of parts `mass`, which may move by amounts of `moving` [null, part, element]."""
-    held = _in_slots(mass, into)
+    held = in_slots(mass, into)
     whole = moving.sum(axis=2)
     layer = np.take_along_axis(held.sum(axis=2), into, 1)
     step = (STEP * whole + LEAST_STEP * layer) / np.where(whole > 0, whole, 1.0)
-    return _Nulls(stack, held, moving * step[:, :, None], into)
+    return Nulls(stack, held, moving * step[:, :, None], into)
 
 
-def _in_slots(mass: np.ndarray, into: np.ndarray) -> np.ndarray:
-    """Add up parts [n, part, element] of each slot: [n, slot, element]."""
+def in_slots(mass: np.ndarray, into: np.ndarray) -> np.ndarray:
+    """Return the sum of parts [n, part, element] of each slot: [n, slot, element]."""
     return np.einsum("nps,npz->nsz", np.eye(len(SLOTS))[into], mass)
 
 
-def _columns(parts: Parts, nulls: _Nulls, scanner: Scanner, cells: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Weighted for one count: spectra of the stacks and of their null stacks [null, w], and derivatives [null, k, w].
+def columns_of(
+    parts: Parts, nulls: Nulls, scanner: Scanner, *, cells: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return spectra of the stacks and of their null stacks [null, w], and derivatives [null, k, w], for one count.
 
-    k: of the null stacks by their parts, zero where one cannot move, and by the dose.
+    Weighted, so that their squares sum to chi2. k: of the null stacks by their parts, zero where one cannot move, and
+    by the dose.
     """
-    response = _windows(scanner)
-    truth = _spectra(_in_slots(parts.mass, np.broadcast_to(SLOT, parts.mass.shape[:2])), scanner, response, cells)
-    null = _spectra(nulls.held, scanner, response, cells)
+    response = windows(scanner)
+    truth = spectra_of(
+        in_slots(parts.mass, np.broadcast_to(SLOT, parts.mass.shape[:2])), scanner, response, cells=cells
+    )
+    null = spectra_of(nulls.held, scanner, response, cells=cells)
     row, part = np.nonzero(nulls.move.any(axis=2))
     held = nulls.held[row]
     held[np.arange(len(row)), nulls.into[row, part]] += nulls.move[row, part]
-    total = truth.sum(axis=1, keepdims=True)
-    weight = (1 / np.sqrt(total * (truth + FLOOR * total / truth.shape[1])))[nulls.stack]
+    weight = weights_of(truth)[nulls.stack]
     columns = np.zeros((len(null), len(SLOT) + 1, null.shape[1]))
-    columns[row, part] = (_spectra(held, scanner, response, cells) - null[row]) * weight[row]
+    columns[row, part] = (spectra_of(held, scanner, response, cells=cells) - null[row]) * weight[row]
     columns[:, -1] = null * weight
     return truth[nulls.stack] * weight, null * weight, columns
+
+
+def weights_of(truth: np.ndarray) -> np.ndarray:
+    """Return what noiseless spectra [n, w] are to be multiplied by, so that squares sum to chi2 for one count."""
+    total = truth.sum(axis=1, keepdims=True)
+    return 1 / np.sqrt(total * (truth + FLOOR * total / truth.shape[1]))
 
 
 def _unexplained(columns: np.ndarray, target: np.ndarray) -> np.ndarray:
@@ -193,8 +217,15 @@ def _unexplained(columns: np.ndarray, target: np.ndarray) -> np.ndarray:
     return np.maximum((target**2).sum(axis=1) - explained, 0.0)
 
 
-def _windows(scanner: Scanner) -> np.ndarray:
-    """Counts [source, window] per photon: the response with channels summed to windows of WINDOW FWHM."""
+def spanned(columns: np.ndarray) -> np.ndarray:
+    """Return orthonormal rows [j, w] that span columns [k, w], less what no spectrum tells apart."""
+    norm = np.linalg.norm(columns, axis=1)
+    _, sizes, axes = np.linalg.svd(columns[norm > 0] / norm[norm > 0, None], full_matrices=False)
+    return axes[sizes > SAME * sizes[0]]
+
+
+def windows(scanner: Scanner) -> np.ndarray:
+    """Return counts [source, window] per photon: the response with channels summed to windows of WINDOW FWHM."""
     edges = channel_edges(scanner.axis)
     borders = [max(edges[0], 0.0)]
     while borders[-1] < edges[-1]:
@@ -204,8 +235,8 @@ def _windows(scanner: Scanner) -> np.ndarray:
     return np.add.reduceat(np.asarray(scanner.bench.response), starts, axis=1)
 
 
-def _spectra(held: np.ndarray, scanner: Scanner, response: np.ndarray, cells: int) -> np.ndarray:
-    """Noiseless counts float64 [stack, window] of stacks given by the mass of each element [stack, slot, element]."""
+def spectra_of(held: np.ndarray, scanner: Scanner, response: np.ndarray, *, cells: int) -> np.ndarray:
+    """Return noiseless counts float64 [stack, window]; held: mass of each element [stack, slot, element]."""
     mass, on_device = held.sum(axis=2), jnp.asarray(response)
     shares = held / np.where(mass > 0, mass, 1.0)[:, :, None]
     shares[..., 0] = np.where(mass > 0, shares[..., 0], 1.0)
@@ -215,5 +246,6 @@ def _spectra(held: np.ndarray, scanner: Scanner, response: np.ndarray, cells: in
     return np.concatenate([np.zeros((0, response.shape[1])), *found])
 
 
-def _rows(sampled: Sampled, rows: slice) -> Sampled:
+def block_rows(sampled: Sampled, rows: slice) -> Sampled:
+    """Return some of the stacks."""
     return Sampled(type(sampled.packed)(*(a[rows] for a in sampled.packed)), *(a[rows] for a in sampled[1:]))

@@ -25,6 +25,7 @@ from velatura.physics.simulate import Scanner, photons_of, prepare
 from velatura.physics.stack import Packed
 from velatura.scene.classes import xrf_classes
 from velatura.scene.evidence_bank import Labels, labels_of
+from velatura.scene.rivals import decided
 from velatura.scene.sampler import Sampling, sample_elements, sample_stacks
 from velatura.scene.strangers import FAMILIES, PIECE, UNSEEN, is_stranger, strangers
 
@@ -117,10 +118,13 @@ def drawn_of(plan: SourcePlan, number: int) -> Sampling:
     return replace(plan.drawn, palette=(*names, *made_up), table=table, pieces=pieces, bare=BARE)
 
 
-def source_group(plan: SourcePlan, number: int, *, progress: Progress = silent) -> SourceGroup:
+def source_group(
+    plan: SourcePlan, number: int, *, against_rivals: bool = False, progress: Progress = silent
+) -> SourceGroup:
     """Compute one group of a bank: 15 ms a stack on two cores for the evidence, and seconds to compile for its tube.
 
-    Raises InputError for a number that the bank does not have.
+    against_rivals: with the evidence of `rivals.decided`, for scores of what physics alone can tell. Raises InputError
+    for a number that the bank does not have.
     """
     if not 0 <= number < plan.groups:
         raise InputError(f"the bank has the groups 0 to {plan.groups - 1}; asked for {number}")
@@ -131,6 +135,8 @@ def source_group(plan: SourcePlan, number: int, *, progress: Progress = silent) 
     sampled = sample_stacks(plan.stacks, scanner.elements, options=drawn, rng=rng)
     classes = xrf_classes(drawn.table)
     labels = labels_of(sampled, scanner, classes, options=drawn, cells=plan.cells, progress=progress)
+    if against_rivals:
+        labels = decided(labels, sampled, scanner, classes=classes, options=drawn, cells=plan.cells, progress=progress)
     labels = _folded(labels, [is_stranger(row.name) for row in classes])
     photons, energy, lines = sources_of(sampled.packed, scanner, cells=plan.cells)
     kept_back = 0 if number not in split(plan).training else max(1, round(plan.kept_back * plan.stacks))
@@ -146,12 +152,17 @@ def _elements(drawn: Sampling) -> tuple[str, ...]:
 def _folded(labels: Labels, strange: Sequence[bool]) -> Labels:
     """All strangers as one class, the last one: their shares and masses together, and the best evidence."""
     known = ~np.array(strange)
-    chi2, share, mass = labels.delta_chi2, labels.share, labels.mass_thickness
-    best = chi2[..., ~known].max(axis=-1, keepdims=True, initial=0.0)
+
+    def folded(values: np.ndarray, last: np.ndarray) -> np.ndarray:
+        return np.concatenate([values[..., known], last[..., None]], axis=-1)
+
+    chi2, absence = labels.delta_chi2, labels.absence
     return Labels(
-        np.concatenate([chi2[..., known], best], axis=-1),
+        folded(chi2, chi2[..., ~known].max(axis=-1, initial=0.0)),
         labels.order,
-        *(np.concatenate([a[..., known], a[..., ~known].sum(axis=-1, keepdims=True)], axis=-1) for a in (share, mass)),
+        folded(labels.share, labels.share[..., ~known].sum(axis=-1)),
+        folded(labels.mass_thickness, labels.mass_thickness[..., ~known].sum(axis=-1)),
+        folded(absence, np.full_like(absence[..., 0], np.inf)),
     )
 
 
@@ -182,7 +193,7 @@ def read_group(path: Path) -> SourceGroup:
     try:
         with np.load(path, allow_pickle=False) as file:
             held = {name: file[name] for name in file.files}
-        labels = Labels(*(held[name] for name in Labels._fields))
+        labels = Labels(**{name: held[name] for name in Labels._fields})
         instrument = instrument_from(json.loads(str(held["instrument"])), where=str(path))
         numbers = int(held["lines"]), labels, int(held["training"]), instrument
         return SourceGroup(held["photons"], held["energy"], *numbers)

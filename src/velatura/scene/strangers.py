@@ -57,7 +57,7 @@ def _compound(number: int, family: Sequence[str], *, rng: np.random.Generator) -
 
 def _alloy(number: int, family: Sequence[str], *, rng: np.random.Generator) -> Material:
     """One to four metals."""
-    metals = rng.choice([*METALS, *family], rng.integers(1, 5), replace=False)
+    metals = rng.choice([*METALS, *family], rng.integers(1, 5), replace=False).tolist()
     return _material(f"{PIECE}{number}", metals, rng.dirichlet(np.full(len(metals), 0.5)), density=rng.uniform(7, 10))
 
 

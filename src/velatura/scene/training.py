@@ -127,11 +127,12 @@ def draw(
         key=jax.random.fold_in(key, 1),
     )  # fmt: skip
     known = rng.random(number) < KNOWN
-    share, evidence = group.labels.share[stack], dose[:, None, None] * group.labels.delta_chi2[stack]
+    share = group.labels.share[stack]
+    evidence = dose[:, None, None] * np.where(share > 0, group.labels.delta_chi2[stack], group.labels.absence[stack])
     visible = np.array([*(row.visible for row in classes), True])
     return Drawn(
         np.asarray(features), known[:, None] * seen.condition, share > 0,
-        ((share == 0) | (evidence >= DETECTABLE)) & visible, share, group.labels.mass_thickness[stack],
+        (evidence >= DETECTABLE) & visible, share, group.labels.mass_thickness[stack],
         dose * group.labels.order[stack] >= DETECTABLE, dose, stack,
     )  # fmt: skip
 

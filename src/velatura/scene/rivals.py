@@ -1,0 +1,146 @@
+"""Could other pigments of the library stand for one that is there? The evidence against them all, and for absence.
+
+`evidence_bank` asks what a spectrum would be without a class while everything else in the stack may change. A stricter
+question decides which answers can be right or wrong at all: the same volume of other pigments may take its place, any
+mixture of those that share one of its elements, and the class itself may lie in the other paint instead. Zinc white
+with barium white stands for lithopone; then nobody can tell which of the three is there, and none of the three counts.
+
+What replaces the pigment is computed exactly at full exchange and mixed linearly, with amounts of zero or more.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from scipy.optimize import nnls
+
+from velatura.atomic.elements import atomic_number
+from velatura.base.progress import Progress, silent
+from velatura.physics.material import Materials, material
+from velatura.physics.simulate import Scanner
+from velatura.scene.classes import XrfClass, class_matrix
+from velatura.scene.evidence_bank import (
+    BLOCK,
+    Labels,
+    Nulls,
+    block_rows,
+    columns_of,
+    in_slots,
+    owners_of,
+    spanned,
+    spectra_of,
+    weights_of,
+    windows,
+    without_class,
+)
+from velatura.scene.parts import FIRST, SLOT, Parts, parts_of
+from velatura.scene.sampler import PAINTS, SLOTS, Sampled, Sampling, pigments_of
+from velatura.scene.strangers import is_stranger
+
+LIGHTEST = 11  # atomic number: elements below have no line to be taken for another's
+LEAST_SHARE = 0.01  # of the mass: elements that a rival must share
+TAKEN = 0.02  # share of the volume from which a rival counts as part of the explanation
+
+
+def decided(
+    labels: Labels, sampled: Sampled, scanner: Scanner,
+    *, classes: Sequence[XrfClass], options: Sampling, cells: int = 2, progress: Progress = silent,
+) -> Labels:  # fmt: skip
+    """Return the labels with `delta_chi2` and `absence` as the best rivals leave them.
+
+    labels: of `labels_of` for the same stacks, scanner, classes and options. About as dear as `labels_of`.
+    """
+    chi2, absence = labels.delta_chi2.copy(), labels.absence.copy()
+    rivals = rivals_of(classes, options.table)
+    belongs = class_matrix(pigments_of(options), classes, table=options.table)
+    volumes = _volumes(classes, scanner.elements, options.table)
+    for start in range(0, len(chi2), BLOCK):
+        progress("rivals", start, len(chi2))
+        rows = slice(start, start + BLOCK)
+        parts = parts_of(block_rows(sampled, rows), scanner.elements, options=options)
+        owner, labelled = owners_of(parts, belongs), np.argwhere(chi2[rows] > 0)
+        contest = _contest(parts, owner, labelled, volumes, rivals)
+        for (stack, paint, group), (left, taken) in zip(
+            labelled + np.array([start, 0, 0]), _settled(parts, contest, scanner, cells), strict=True
+        ):
+            chi2[stack, paint, group] = min(chi2[stack, paint, group], left)
+            for where, other in taken:
+                absence[stack, where, other] = min(absence[stack, where, other], left)
+    progress("rivals", len(chi2), len(chi2))
+    return labels._replace(delta_chi2=chi2, absence=absence)
+
+
+def rivals_of(classes: Sequence[XrfClass], table: Materials) -> list[list[int]]:
+    """Return for each class the others that share one of its elements and can be seen; strangers are nobody's rival."""
+    held = [_elements(row, table) for row in classes]
+    able = [row.visible and not is_stranger(row.name) for row in classes]
+    return [[k for k in range(len(classes)) if k != g and able[k] and held[k] & held[g]] for g in range(len(classes))]
+
+
+class _Contest(NamedTuple):
+    """Stacks without a class, and what may take its place in each."""
+
+    nulls: Nulls
+    null: np.ndarray
+    """Which of them, int [exchange]."""
+    place: np.ndarray
+    """Paint and class of what comes in, int [exchange, 2]."""
+    held: np.ndarray
+    """Element masses of the whole stack then [exchange, slot, element]."""
+
+
+def _contest(
+    parts: Parts, owner: np.ndarray, labelled: np.ndarray, volumes: np.ndarray, rivals: list[list[int]]
+) -> _Contest:
+    """Exchange the pigments of each label for equal volumes of its rivals, and move them to the other paint."""
+    nulls = without_class(parts, owner, labelled)
+    null, place, held = [], [], []
+    for number, (stack, paint, group) in enumerate(labelled):
+        gone = owner[stack, paint] == group
+        volume = (parts.volume[stack, paint] * gone).sum()
+        own = parts.mass[stack, FIRST[paint] + np.flatnonzero(gone)].sum(axis=0)
+        for other in rivals[group]:
+            filled = nulls.held[number].copy()
+            filled[PAINTS[paint]] += volume * (volumes[other] - parts.binder)
+            null, place, held = [*null, number], [*place, (paint, other)], [*held, filled]
+        if (owner[stack, 1 - paint] >= 0).any():
+            moved = nulls.held[number].copy()
+            moved[PAINTS[1 - paint]] += own
+            null, place, held = [*null, number], [*place, (1 - paint, group)], [*held, moved]
+    shape = parts.mass.shape[2]
+    empty = np.zeros((0, len(SLOTS), shape))
+    return _Contest(nulls, np.array(null, int), np.array(place, int).reshape(-1, 2), np.array(held) if held else empty)
+
+
+def _settled(
+    parts: Parts, contest: _Contest, scanner: Scanner, cells: int
+) -> Iterator[tuple[float, list[tuple[int, int]]]]:
+    """Yield for each label what the best exchange leaves unexplained, and which paints and classes it takes."""
+    response = windows(scanner)
+    truth, base, free = columns_of(parts, contest.nulls, scanner, cells=cells)
+    plain = in_slots(parts.mass, np.broadcast_to(SLOT, parts.mass.shape[:2]))
+    weight = weights_of(spectra_of(plain, scanner, response, cells=cells))[contest.nulls.stack]
+    filled = spectra_of(contest.held, scanner, response, cells=cells) * weight[contest.null] - base[contest.null]
+    for number in range(len(base)):
+        rows = contest.null == number
+        fixed = spanned(free[number])
+        target, columns = truth[number] - base[number], filled[rows]
+        target, columns = target - fixed.T @ (fixed @ target), columns - (columns @ fixed.T) @ fixed
+        amount, left = nnls(columns.T, target) if rows.any() else (np.zeros(0), np.linalg.norm(target))
+        yield (
+            float(left) ** 2,
+            [(int(w), int(k)) for (w, k), a in zip(contest.place[rows], amount, strict=True) if a > TAKEN],
+        )
+
+
+def _volumes(classes: Sequence[XrfClass], elements: tuple[str, ...], table: Materials) -> np.ndarray:
+    """Mass of each element in a volume of the first pigment of each class [class, element] (g/cm3)."""
+    rows = [material(row.members[0], table) for row in classes]
+    return np.array([[row.density * row.mass_fractions().get(name, 0.0) for name in elements] for row in rows])
+
+
+def _elements(row: XrfClass, table: Materials) -> set[str]:
+    """Elements that some member of a class holds and that have lines."""
+    fractions = [material(name, table).mass_fractions() for name in row.members]
+    held = {name for found in fractions for name, share in found.items() if share >= LEAST_SHARE}
+    return {name for name in held if atomic_number(name) >= LIGHTEST}
