@@ -127,7 +127,7 @@ def test_a_group_on_disk_is_the_same(group, tmp_path: Path) -> None:
 
 
 def test_impossible_plans_are_refused() -> None:
-    with pytest.raises(InputError, match="two groups and two stacks"):
+    with pytest.raises(InputError, match="a bank needs 11 groups"):
         SourcePlan(groups=1)
     with pytest.raises(InputError, match="held_out is a share"):
         SourcePlan(groups=3, held_out=1.0)
