@@ -4,6 +4,7 @@ Each returns scores [spectrum, paint, class] and of unknown [spectrum] for a set
 """
 
 from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -51,42 +52,46 @@ def measured(spectra: Spectra, name: str, cache: Path) -> Measures:
     return kept(_path(cache, "lines", name, spectra), lambda: measure(spectra.features), Measures)
 
 
-def answers(method: str, spectra: Spectra, name: str, *, fit: Callable[[], Spectra], cache: Path) -> Said:
-    """Return what a baseline says of a set. fit: returns the set that it is fitted on, when it has to be."""
-    return kept(_path(cache, method, name, spectra), lambda: _answers(method, spectra, name, fit, cache), Said)
+class Fitting(NamedTuple):
+    """What baselines are fitted with."""
+
+    training: Callable[[], Spectra]
+    """Returns the spectra, when they are needed."""
+    trees: int
+    cache: Path
 
 
-def judged(
-    method: str, sets: dict[str, Spectra], *, tune: Spectra, fit: Callable[[], Spectra], cache: Path
-) -> dict[str, Judge]:
+def answers(method: str, spectra: Spectra, name: str, *, fitting: Fitting) -> Said:
+    """Return what a baseline says of a set."""
+    path = _path(fitting.cache, method, name, spectra)
+    return kept(path, lambda: _answers(method, spectra, name, fitting), Said)
+
+
+def judged(method: str, sets: dict[str, Spectra], *, tune: Spectra, fitting: Fitting) -> dict[str, Judge]:
     """Return the answers of a baseline to sets by name, with thresholds of the best F1 on `tune`."""
-    tuning = answers(method, tune, "tune", fit=fit, cache=cache)
+    tuning = answers(method, tune, "tune", fitting=fitting)
     thresholds = thresholds_of(tune.truth, tune.mask, tuning.probability)
-    said = {name: answers(method, spectra, name, fit=fit, cache=cache) for name, spectra in sets.items()}
+    said = {name: answers(method, spectra, name, fitting=fitting) for name, spectra in sets.items()}
     return {name: Judge(one, thresholds, "forest" in method) for name, one in said.items()}
 
 
-def _answers(method: str, spectra: Spectra, name: str, fit: Callable[[], Spectra], cache: Path) -> Said:
+def _answers(method: str, spectra: Spectra, name: str, fitting: Fitting) -> Said:
     if method == "lines + rules":
-        training = fit()
-        rules = learn_rules(measured(training, "fit", cache), training.truth)
-        return Said(*rule_scores(measured(spectra, name, cache), rules))
+        training = fitting.training()
+        rules = learn_rules(measured(training, "fit", fitting.cache), training.truth)
+        return Said(*rule_scores(measured(spectra, name, fitting.cache), rules))
     if method == "least squares on library":
-        measures = measured(spectra, name, cache)
+        measures = measured(spectra, name, fitting.cache)
         return Said(*library_scores(spectra.features, spectra.condition, measures))
-    return Said(*forest_scores(_forest(method, fit, cache), _table(method, spectra, name, cache)))
+    return Said(*forest_scores(_forest(method, fitting), _table(method, spectra, name, fitting.cache)))
 
 
-def _forest(method: str, fit: Callable[[], Spectra], cache: Path) -> object:
-    """Fit a forest once in a run; trees are not written."""
-    if (method, cache) not in FORESTS:
-        training = fit()
-        target = training.truth & training.mask
-        FORESTS[method, cache] = train_forest(_table(method, training, "fit", cache), target)
-    return FORESTS[method, cache]
-
-
-FORESTS: dict[tuple[str, Path], object] = {}
+@lru_cache(maxsize=2)
+def _forest(method: str, fitting: Fitting) -> object:
+    """Fit a forest, once in a run; trees are not written."""
+    training = fitting.training()
+    table = _table(method, training, "fit", fitting.cache)
+    return train_forest(table, training.truth & training.mask, trees=fitting.trees)
 
 
 def _table(method: str, spectra: Spectra, name: str, cache: Path) -> np.ndarray:

@@ -2,8 +2,9 @@
 
 import numpy as np
 
-TREES, LEAF, SEED = 60, 2, 0
+LEAF, SEED = 2, 0
 WINDOWS = 256
+TRIED = 0.08  # share of the features tried at each branch
 
 
 def windows(features: np.ndarray, condition: np.ndarray) -> np.ndarray:
@@ -13,7 +14,7 @@ def windows(features: np.ndarray, condition: np.ndarray) -> np.ndarray:
     return np.concatenate([np.sqrt(summed / total), np.log10(total), condition], axis=1).astype(np.float32)
 
 
-def train_forest(table: np.ndarray, target: np.ndarray, *, trees: int = TREES, features: float = 0.15) -> object:
+def train_forest(table: np.ndarray, target: np.ndarray, *, trees: int) -> object:
     """Fit a forest to a table [spectrum, feature] and labels bool [spectrum, paint, class], all outputs in each tree.
 
     Regression of 0 and 1 splits by the same impurity as Gini, in a quarter of the memory.
@@ -21,7 +22,7 @@ def train_forest(table: np.ndarray, target: np.ndarray, *, trees: int = TREES, f
     from sklearn.ensemble import RandomForestRegressor
 
     forest = RandomForestRegressor(
-        trees, min_samples_leaf=LEAF, max_features=features, n_jobs=2, random_state=SEED, max_samples=0.8
+        trees, min_samples_leaf=LEAF, max_features=TRIED, n_jobs=2, random_state=SEED, max_samples=0.8
     )
     return forest.fit(table, target.reshape(len(target), -1).astype(np.float32))
 

@@ -4,11 +4,22 @@ from collections.abc import Sequence
 
 from spectra_sets import DOSES
 
-SCORES = ("visible F1", "hidden F1", "low F1", "trace F1", "visible AP", "hidden AP", "visible ECE", "hidden ECE")
+SCORES = (
+    "visible F1",
+    "decidable F1",
+    "hidden F1",
+    "low F1",
+    "trace F1",
+    "visible AP",
+    "hidden AP",
+    "visible ECE",
+    "hidden ECE",
+)
 TITLES = {"1e3": "1,000 counts", "1e4": "10,000 counts", "1e5": "100,000 counts", "2e3-5e4": "2,000 to 50,000 counts"}
 WHERE = (
     "replaceable, share of labels", "replaceable, share of misses", "recall of replaceable", "recall of all others",
-    "nothing else said", "said in the other paint", "another class said", "wrongly said, class in the ground",
+    "nothing else said", "said in the other paint", "another class said", "undecided, share of wrongly said",
+    "wrongly said, class in the ground",
     "wrongly said, class in the hidden paint", "wrongly said, elsewhere",
 )  # fmt: skip
 
@@ -22,8 +33,12 @@ def page_of(found: dict, figures: Sequence[str]) -> str:
         if any("left-out AUROC" in numbers[dose] for numbers in found.values()):
             columns.append("left-out AUROC")
         parts.append(f"## {TITLES[dose]}\n\n" + _table(found, dose, columns))
+    if any("palette" in numbers for numbers in found.values()):
+        title = "## A palette of 21 pigments, known beforehand (2,000 to 50,000 counts)\n\n"
+        parts.append(title + _table(found, "palette", SCORES[:7]))
     last = doses[-1]
     parts.append(f"## Where errors come from ({TITLES[last]})\n\n" + _table(found, last, WHERE))
+    parts.append(f"## Recall by evidence ({TITLES[last]})\n\n" + _by_evidence(found, last))
     told = [f"{name} F1, {how}" for name in ("visible", "hidden") for how in ("told", "untold")]
     parts.append(f"## Instrument told or not ({TITLES[last]})\n\n" + _table(found, last, told))
     parts += [_confusions(method, numbers[last]["confusions"]) for method, numbers in list(found.items())[:1]]
@@ -36,6 +51,16 @@ def page_of(found: dict, figures: Sequence[str]) -> str:
 def _table(found: dict, dose: str, columns: Sequence[str]) -> str:
     rows = [[method, *(_number(numbers[dose].get(name)) for name in columns)] for method, numbers in found.items()]
     return _grid(["method", *columns], rows)
+
+
+def _by_evidence(found: dict, dose: str) -> str:
+    """Recall in bins of delta chi2."""
+    rows, head = [], []
+    for method, numbers in found.items():
+        for paint, recalls in numbers[dose]["recall by evidence"].items():
+            head = list(recalls)
+            rows.append([f"{method}, {paint}", *map(_number, recalls.values())])
+    return _grid(["delta chi2", *head], rows)
 
 
 def _confusions(method: str, rows: Sequence[dict]) -> str:

@@ -12,9 +12,10 @@ import json
 from pathlib import Path
 
 import numpy as np
-from baselines import BASELINES, Judge, Said, judged
+from baselines import BASELINES, Fitting, Judge, Said, judged
 from figures import draw_figures
 from page import page_of
+from palette_spectra import allowed, palette_set
 from scores import (
     calibration_errors,
     confusions,
@@ -22,11 +23,12 @@ from scores import (
     left_out_scores,
     missed_alone,
     presence_scores,
+    thresholds_of,
     unknown_scores,
 )
 from specimen_spectra import specimen_set
 from spectra_sets import DOSES, Spectra, drawn_set, groups_there
-from undecided import blame
+from undecided import blame, recall_by_evidence, undecided
 
 from velatura.scene.classes import xrf_classes
 from velatura.scene.sources import SourcePlan
@@ -34,6 +36,7 @@ from velatura.scene.specimens import specimens
 from velatura.train.metrics import auroc
 
 SPECIMEN_GROUPS = 3
+PALETTE_SETS = ("palette-tune", "palette")
 MAIN = "2e3-5e4"  # the set of figures, confusions and specimens
 
 
@@ -43,11 +46,11 @@ def main() -> None:
     cache, bank = Path(options.cache), Path(options.bank)
     plan = SourcePlan(groups=options.groups, stacks=options.stacks, seed=options.seed)
     there = {use: groups_there(bank, plan, use=use) for use in ("held_out", "calibration", "training")}
-    each = {"per_group": options.spectra, "cache": cache}
+    each = {"per_group": options.spectra, "cache": cache, "labels": Path(options.labels or bank)}
     sets = {dose: drawn_set(bank, there["held_out"], name=dose, **each) for dose in options.doses}
     tune = drawn_set(bank, there["calibration"], name="tune", **each)
 
-    def fit() -> Spectra:
+    def training() -> Spectra:
         return drawn_set(bank, there["training"], name="fit", per_group=options.fit, cache=cache)
 
     if options.specimens:
@@ -55,10 +58,15 @@ def main() -> None:
             sets[name] = specimen_set(
                 bank, there["held_out"][:SPECIMEN_GROUPS], mixed=name == "mixed", stacks=options.specimens, cache=cache
             )
+    if options.palette:
+        for name in PALETTE_SETS:
+            sets[name] = palette_set(test=name == PALETTE_SETS[1], stacks=options.palette, cache=cache)
     judges = network_judges(options.weights, sets) if options.weights != "none" else {}
     for method in options.baselines:
-        judges[method] = judged(method, sets, tune=tune, fit=fit, cache=cache)
-    found = {method: scored(said, sets, plan, options.left_out) for method, said in judges.items()}
+        judges[method] = judged(method, sets, tune=tune, fitting=Fitting(training, options.trees, cache))
+    found = {
+        method: scored(said, sets, (plan, each["labels"]), left_out=options.left_out) for method, said in judges.items()
+    }
     figures = draw_figures(judges, sets, main=MAIN if MAIN in sets else options.doses[0])
     write(Path(options.out), found, figures)
 
@@ -78,15 +86,20 @@ def network_judges(weights: str, sets: dict[str, Spectra]) -> dict[str, dict[str
     return found
 
 
-def scored(judges: dict[str, Judge], sets: dict[str, Spectra], plan: SourcePlan, left_out: list[str]) -> dict:
+def scored(
+    judges: dict[str, Judge], sets: dict[str, Spectra], source: tuple[SourcePlan, Path], *, left_out: list[str]
+) -> dict:
     """Return all numbers of one method by set, with those of unknown specimens."""
-    names = [row.name for row in xrf_classes()]
+    names, (plan, bank) = [row.name for row in xrf_classes()], source
     found: dict = {}
     for name in (name for name in sets if name in DOSES):
         spectra, judge = sets[name], judges[name]
         probability, thresholds = judge.said.probability, judge.thresholds
         said = probability >= thresholds
-        numbers = presence_scores(spectra, probability, thresholds) | unknown_scores(spectra, judge.said.unknown)
+        unsure = undecided(spectra)
+        numbers = presence_scores(spectra, probability, thresholds, undecided=unsure) | unknown_scores(
+            spectra, judge.said.unknown
+        )
         if judge.calibrated:
             numbers |= calibration_errors(spectra, probability)
         if left_out:
@@ -97,10 +110,21 @@ def scored(judges: dict[str, Judge], sets: dict[str, Spectra], plan: SourcePlan,
             numbers |= {f"{key}, {told}": value for key, value in part.items() if key.endswith("F1")}
         found[name] = numbers | missed_alone(spectra, said) | blame(spectra, said, plan)
         found[name]["F1 by class"] = _by_class(f1_by_class(spectra, probability, thresholds), names)
+        found[name]["recall by evidence"] = recall_by_evidence(spectra, said, bank)
         found[name]["confusions"] = confusions(spectra, said, names)
+    if PALETTE_SETS[1] in sets:
+        found["palette"] = palette_scores(judges, sets)
     if "bulk" in sets and MAIN in sets:
         found["specimens"] = specimen_scores(judges, sets)
     return found
+
+
+def palette_scores(judges: dict[str, Judge], sets: dict[str, Spectra]) -> dict[str, float]:
+    """Return the scores where only the classes of a palette are asked for, thresholds from other instruments."""
+    shown = {name: np.where(allowed(), judges[name].said.probability, -1.0) for name in PALETTE_SETS}
+    tune, test = (sets[name] for name in PALETTE_SETS)
+    thresholds = thresholds_of(tune.truth, tune.mask, shown[PALETTE_SETS[0]])
+    return presence_scores(test, shown[PALETTE_SETS[1]], thresholds, undecided=undecided(test))
 
 
 def specimen_scores(judges: dict[str, Judge], sets: dict[str, Spectra]) -> dict:
@@ -150,6 +174,7 @@ def write(out: Path, found: dict, figures: dict[str, bytes]) -> None:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--bank", required=True, help="folder of groups NNNN.npz")
+    parser.add_argument("--labels", help="folder of the same groups with other evidence, such as against rivals")
     parser.add_argument("--cache", required=True, help="folder for drawn sets and the answers of baselines")
     parser.add_argument("--out", default="scores.md", help="the page; JSON and figures beside it")
     parser.add_argument("--weights", default="best", help="best, fast, a file, untrained, or none")
@@ -158,7 +183,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--baselines", nargs="*", default=list(BASELINES), choices=list(BASELINES))
     parser.add_argument("--spectra", type=int, default=512, help="spectra of a group in each test set")
     parser.add_argument("--fit", type=int, default=96, help="spectra of a training group for the baselines")
+    parser.add_argument("--trees", type=int, default=60, help="of each random forest")
     parser.add_argument("--specimens", type=int, default=256, help="stacks with specimens for a tube; 0: none")
+    parser.add_argument("--palette", type=int, default=384, help="stacks of one palette for a tube; 0: none")
     parser.add_argument("--groups", type=int, default=240, help="groups of the bank's plan")
     parser.add_argument("--stacks", type=int, default=512, help="stacks of a group in the bank's plan")
     parser.add_argument("--seed", type=int, default=0, help="of the bank's plan")

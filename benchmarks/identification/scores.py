@@ -49,10 +49,19 @@ def thresholds_of(truth: np.ndarray, mask: np.ndarray, probability: np.ndarray) 
     return np.where(np.isnan(found), np.inf, found)
 
 
-def presence_scores(spectra: object, probability: np.ndarray, thresholds: np.ndarray) -> dict[str, float]:
-    """Return macro F1 and mean average precision for every task of `tasks_of`."""
+def presence_scores(
+    spectra: object, probability: np.ndarray, thresholds: np.ndarray, *, undecided: np.ndarray | None = None
+) -> dict[str, float]:
+    """Return macro F1 and mean average precision for every task of `tasks_of`.
+
+    undecided: visible labels bool [spectrum, class] that no method can know; those left are one task more, `decidable`.
+    """
     found: dict[str, float] = {}
-    for name, (paint, counted) in tasks_of(spectra.truth, spectra.mask, spectra.share).items():
+    tasks = tasks_of(spectra.truth, spectra.mask, spectra.share)
+    if undecided is not None:
+        tasks["decidable"] = (0, tasks["visible"][1] & ~undecided)
+        tasks["decidable low"] = (0, tasks["low"][1] & ~undecided)
+    for name, (paint, counted) in tasks.items():
         truth, said = spectra.truth[:, paint, :-1], probability[:, paint]
         scores = f1_scores(truth, said, mask=counted, threshold=thresholds[paint])
         found[f"{name} F1"] = mean_over_classes(scores)

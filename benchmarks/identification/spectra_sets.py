@@ -12,7 +12,7 @@ import numpy as np
 
 from velatura.scene.classes import XrfClass, xrf_classes
 from velatura.scene.sources import SourceGroup, SourcePlan, read_group, split
-from velatura.scene.training import Drawn, draw
+from velatura.scene.training import DETECTABLE, Drawn, draw
 
 DOSES = {"1e3": (1e3, 1e3), "1e4": (1e4, 1e4), "1e5": (1e5, 1e5), "2e3-5e4": (2e3, 5e4)}
 WIDE = (1e3, 1e5)
@@ -57,11 +57,16 @@ def groups_there(bank: Path, plan: SourcePlan, *, use: str) -> tuple[int, ...]:
     return tuple(number for number in getattr(split(plan), use) if (bank / f"{number:04d}.npz").is_file())
 
 
-def drawn_set(bank: Path, numbers: Sequence[int], *, name: str, per_group: int, cache: Path) -> Spectra:
-    """Return a set by its name, from the cache where it is."""
+def drawn_set(
+    bank: Path, numbers: Sequence[int], *, name: str, per_group: int, cache: Path, labels: Path | None = None
+) -> Spectra:
+    """Return a set by its name, from the cache where it is.
+
+    labels: a folder with groups of the same stacks whose evidence decides which labels count; none: the bank itself.
+    """
     path = cache / f"set-{name}-{len(numbers)}x{per_group}.npz"
-    if path.is_file():
-        return read_set(path)
+    if path.is_file() and (known := relabelled(read_set(path), labels or bank)) is not None:
+        return known
     key, classes, parts = jax.random.key(SEEDS[name]), xrf_classes(), []
     for number in numbers:
         group = read_group(bank / f"{number:04d}.npz")
@@ -71,7 +76,22 @@ def drawn_set(bank: Path, numbers: Sequence[int], *, name: str, per_group: int, 
                 key=jax.random.fold_in(jax.random.fold_in(key, number), detector),
             )  # fmt: skip
             parts.append(of_drawn(drawn, np.full(len(drawn.dose), number)))
-    return write_set(path, joined(parts))
+    spectra = write_set(path, joined(parts))
+    return relabelled(spectra, labels or bank) or spectra
+
+
+def relabelled(spectra: Spectra, bank: Path) -> Spectra | None:
+    """Return a stored set with the mask that the bank's evidence gives today; None where its stacks are others."""
+    mask, visible = np.zeros_like(spectra.mask), np.array([*(row.visible for row in xrf_classes()), True])
+    for number in np.unique(spectra.group):
+        rows = spectra.group == number
+        labels, stack = read_group(bank / f"{number:04d}.npz").labels, spectra.stack[rows]
+        share = labels.share[stack]
+        if not np.array_equal(share, spectra.share[rows]):
+            return None
+        evidence = np.where(share > 0, labels.delta_chi2[stack], labels.absence[stack])
+        mask[rows] = (spectra.dose[rows, None, None] * evidence >= DETECTABLE) & visible
+    return spectra._replace(mask=mask)
 
 
 def of_drawn(drawn: Drawn, group: np.ndarray) -> Spectra:
