@@ -36,14 +36,14 @@ MOST = 5  # pigments that are proposed for one paint
 class Refining:
     """How a stack is fitted; spreads are standard deviations of a prior."""
 
-    cells: int = 2
+    cells: int = 3
     """Slices of a layer for secondary fluorescence."""
     rounds: int = 40
     """Most steps of a fit."""
     window: tuple[float, float] = (1.0, np.inf)
     """Energies that are compared [keV], never above the tube's voltage."""
     model_error: float = 0.0
-    """Relative error of the physics in each window of a line's width, beside counting."""
+    """Relative error of the physics in each window of 0.7 line widths, beside counting."""
     scatter: float = 0.05
     """Relative error of the instrument's scatter."""
     background: float = 0.01
@@ -55,14 +55,20 @@ class Refining:
     width: float = 0.02
     """Relative error of the lines' variance."""
     threshold: float = 25.0
-    """Delta chi2 from which a hidden paint is needed."""
+    """Delta chi2 from which a hidden paint is needed, and that a usual one must be able to give for "not needed"."""
+    doubt: float = 9.0
+    """Delta chi2 up to which a hidden paint is not needed; between the two nothing is said."""
 
     def __post_init__(self) -> None:
-        for name in ("scatter", "background", "offset", "gain", "width", "threshold"):
+        for name in ("scatter", "background", "offset", "gain", "width", "threshold", "doubt"):
             if not getattr(self, name) > 0:
                 raise InputError(f"{name} of a refinement must be positive; found {getattr(self, name)}")
         if not self.model_error >= 0 or self.rounds < 1 or self.cells < 1:
             raise InputError("a refinement needs a model error of 0 or more, and rounds and cells of 1 or more")
+
+
+MEASURED = Refining(model_error=0.05, scatter=0.2, background=0.03, offset=0.01, gain=0.001, width=0.1)
+"""For measured spectra: what fitted instruments leave unexplained in standards (docs/standards.md)."""
 
 
 class Refined(NamedTuple):
@@ -128,7 +134,7 @@ def refine(
     power /= np.maximum(one.reduced_chi2, 1.0)
     verdict = [""] * len(counts)
     for number in hidden:
-        verdict[number] = _verdict(delta[number], power[number], options.threshold)
+        verdict[number] = _verdict(delta[number], power[number], options)
     edges = _edges(light)
     return Refined(names, two, one, delta, power, tuple(verdict), edges, measured)
 
@@ -167,13 +173,13 @@ def refine_region(
     *,
     instrument: Instrument,
     axis: np.ndarray,
-    options: Refining = Refining(model_error=0.02),
+    options: Refining = MEASURED,
     progress: Progress = silent,
 ) -> Refined:
     """Refine summed spectra [region, channel] of a measured scan with the energy axis [channel] (keV) of its cube.
 
     instrument: tube, geometry and detector; its channels are taken from the axis, which must be linear. As `refine`,
-    with 2 % error of the physics. Raises InputError for an axis that is not linear.
+    with wider priors and an error of the physics. Raises InputError for an axis that is not linear.
     """
     axis = np.asarray(axis, float)
     if axis.ndim != 1 or len(axis) < 2 or not np.allclose(np.diff(axis), np.diff(axis).mean(), rtol=0.02):
@@ -201,10 +207,10 @@ def _task(counts: np.ndarray, components: Components, options: Refining) -> Task
     return Task(counts, 1 / (1 + options.model_error**2 * near), components, spread)
 
 
-def _verdict(delta: float, power: float, threshold: float) -> str:
-    if delta >= threshold:
+def _verdict(delta: float, power: float, options: Refining) -> str:
+    if delta >= options.threshold:
         return NEEDED
-    return NOT_NEEDED if power >= threshold else UNTOLD
+    return NOT_NEEDED if delta < options.doubt and power >= options.threshold else UNTOLD
 
 
 def _power(

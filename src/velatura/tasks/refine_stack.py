@@ -20,7 +20,7 @@ BINDER, VARNISH = "linseed_oil", "dammar"
 MG = 1e-3  # g
 LOADING = (0.62, 0.7)  # log of binder per pigment by volume: mean and deviation for loadings of 0.1 to 0.6, uniform
 GROUND_LOADING = (0.0, 0.23)  # the same for 0.4 to 0.6
-SHARE_SPREAD = 2.0  # log of the share of a pigment or filler by volume, around equal shares
+SHARE_SPREAD = 3.0  # log of the share of a pigment or filler by volume, around equal ones; Dirichlet(0.5): pi for two
 DRIER = (np.log(5e-4), 1.2)  # log of drier per binder by mass
 VARNISH_DEPTH = (np.log(8 * UM), 1.2)  # log of its thickness [cm]
 TIED = 0.02  # phases of equal share keep their ratio
@@ -49,9 +49,7 @@ class Proposal:
         for shares in (self.visible, self.hidden):
             for name, share in shares.items():
                 if not 0 < share < np.inf:
-                    raise InputError(
-                        f"the share of pigment {name!r} must be positive; found {share:g}"
-                    )
+                    raise InputError(f"the share of pigment {name!r} must be positive; found {share:g}")
         if not all(0 < amount < np.inf for amount in self.amount):
             raise InputError(f"amounts of pigment must be positive [mg/cm2]; found {self.amount}")
 
