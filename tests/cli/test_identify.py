@@ -11,6 +11,7 @@ from velatura.base.workspace import list_maps, open_workspace, read_maps
 from velatura.chain.identify import evidence_of, instrument_of, map_pigments
 from velatura.cli.main import run
 from velatura.io.export_cube import write_rpl
+from velatura.io.library import LibrarySpectrum
 from velatura.physics.instrument import PRESETS
 from velatura.scene.phantom import phantom
 from velatura.tasks.identify import Identification
@@ -67,6 +68,18 @@ def test_the_same_again_is_not_computed_again(identified, weights) -> None:
     before = (identified / "maps" / "identify" / "zarr.json").read_text()
     map_pigments(workspace, Identification(model=str(weights), period="1600-1650"))
     assert (identified / "maps" / "identify" / "zarr.json").read_text() == before
+
+
+def test_another_table_needs_no_new_answers(identified, weights, monkeypatch) -> None:
+    workspace, energy = open_workspace(identified), 0.04 * np.arange(900)
+    before = read_maps(workspace, "identify")
+    own = LibrarySpectrum("mine", (0, 0, 0), energy, before.region_spectrum.values[0, :900].astype(float) + 1)
+    monkeypatch.setattr("velatura.chain.identify.identify", None)
+    config = Identification(model=str(weights), period="1600-1650")
+    after = map_pigments(workspace, config, library=(own,))
+    np.testing.assert_array_equal(after.probability.values, before.probability.values)
+    assert evidence_of(after)[0]["nearest_reference"] == "mine 1.00"
+    assert len(evidence_of(after)) == len(evidence_of(before))
 
 
 def test_cancelled_work_leaves_the_old_result_and_nothing_else(identified, weights) -> None:
