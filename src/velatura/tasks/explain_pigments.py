@@ -14,7 +14,7 @@ import numpy as np
 from velatura.atomic.elements import atomic_number
 from velatura.base.errors import InputError, did_you_mean
 from velatura.spectra.background import estimate_background
-from velatura.spectra.families import PROVING, Family, families_of
+from velatura.spectra.families import PROVING, Family, families_of, family_matrix
 from velatura.spectra.response import Detector
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ UNKNOWN = "unknown"  # the last class of a network: a material that is none of t
 METHODS = ("occlusion", "gradient")
 REACH = 1.2  # FWHM that are taken away on either side of a line: all but 0.5 % of a Gaussian
 STRONG = 0.03  # share of its family from which a line is taken away
+ITS_OWN = 0.3  # share of the counts taken away with a family that must be its own
 BLURRED = 2.0  # FWHM within which the main lines of two families take away much of one another
 MOST_COUNTS = 1e5  # of the training spectra: stronger sums are scaled down to it
 SOFTEST = 0.9  # keV, from which lines are looked for
@@ -85,8 +86,8 @@ def deciding_lines(
     features: counts on the model's grid, float [channel]; condition: the instrument as the model is told, or zeros,
     float [8]; classes: (paint, name) such as ("hidden", "Hg") or ("visible", "unknown"); elements: others to try beside
     the markers of all classes; method: occlusion or gradient. Lines that a detector cannot tell apart are named after
-    the markers of the class in question, else after the family with more counts. The same input gives the same answer.
-    Raises InputError for unknown classes, paints and methods, and for spectra of another length.
+    the markers of the class in question, else after the family with more counts in a fit of all. The same input gives
+    the same answer. Raises InputError for unknown classes, paints and methods, and for spectra of another length.
     """
     if not classes:
         return ()
@@ -97,18 +98,19 @@ def deciding_lines(
     own = {row.name: row.markers for row in model.classes}
     tried = sorted({element for row in model.classes for element in row.markers} | set(elements))
     windows = line_windows(tried, axis, tube_voltage=float(condition[4]) * 50 or USUAL_VOLTAGE)
-    above = np.where(windows.masks, counts - np.minimum(counts, estimate_background(counts, axis)), 0.0)
+    peaks = counts - np.minimum(counts, estimate_background(counts, axis))
+    above = np.where(windows.masks, peaks, 0.0)
     weigh = _by_occlusion if method == "occlusion" else _by_gradient
     logits, drops = weigh(model.net, counts, np.asarray(condition, np.float32), taken=above, asked=asked)
-    taken = above.sum(axis=1) / scale
+    taken, held = above.sum(axis=1), _held(peaks, counts, windows.families)
     return tuple(
         _decision(
             pair,
             float(logit),
-            _told_apart(windows.families, taken, own.get(pair[1], ())),
+            _told_apart(windows.families, own.get(pair[1], ()), taken=taken, held=held),
             families=windows.families,
             drop=drop,
-            taken=taken,
+            taken=taken / scale,
             most=most,
         )
         for pair, logit, drop in zip(classes, logits, drops.T, strict=True)
@@ -207,15 +209,34 @@ def _slope() -> Callable:
     )
 
 
-def _told_apart(families: Sequence[Family], taken: np.ndarray, markers: Sequence[str]) -> list[int]:
-    """Numbers of the families that go by their own name: of one peak's the marker, else the one with more counts."""
+def _held(peaks: np.ndarray, counts: np.ndarray, families: Sequence[Family]) -> np.ndarray:
+    """Counts of each family in a spectrum [family], as its main line tells in a fit of all lines, none below 0.
+
+    Main and other lines are fitted apart: what covers a paint changes their ratios. Weights are those of the counts.
+    """
+    from scipy.optimize import nnls
+
+    from velatura.scene.training import grid
+
+    weight, shapes = 1 / np.sqrt(counts + 1), family_matrix(tuple(families), grid(), Detector())
+    lines = np.concatenate([shapes.main + shapes.foot, shapes.other])
+    return nnls((lines * weight).T, peaks * weight)[0][: len(families)]
+
+
+def _told_apart(
+    families: Sequence[Family], markers: Sequence[str], *, taken: np.ndarray, held: np.ndarray
+) -> list[int]:
+    """Numbers of the families that go by their own name: markers of the class, and what the spectrum itself holds.
+
+    Left out are families whose windows take mostly counts of others, and of those that blur the ones with fewer counts.
+    """
     detector, kept = Detector(), []
-    preferred = sorted(range(len(families)), key=lambda k: (families[k].element not in markers, -taken[k], k))
+    preferred = sorted(range(len(families)), key=lambda k: (families[k].element not in markers, -held[k], k))
     for number in preferred:
         energy = families[number].main.energy
         width = BLURRED * float(detector.fwhm(energy))
-        own = families[number].element in markers
-        if own or all(abs(families[other].main.energy - energy) > width for other in kept):
+        clear = all(abs(families[other].main.energy - energy) > width for other in kept)
+        if families[number].element in markers or (clear and held[number] >= ITS_OWN * taken[number]):
             kept.append(number)
     return sorted(kept)
 
