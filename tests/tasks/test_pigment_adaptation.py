@@ -12,16 +12,17 @@ from velatura.scene.classes import xrf_classes
 from velatura.scene.evidence_bank import Labels
 from velatura.scene.sources import SourceGroup
 from velatura.scene.training import draw, grid
+from velatura.tasks.embedding_alignment import aligned
 from velatura.tasks.pigment_adaptation import (
     Adaptation,
     Memory,
     ScannerLessons,
     SpotLessons,
     adapted,
-    aligned,
     answers_for,
     left_out_answers,
     mixed,
+    remembered,
     spectra_through,
     spot_scores,
     varied,
@@ -35,7 +36,7 @@ CLASSES = xrf_classes()
 NAMES = [row.name for row in CLASSES]
 ELEMENTS = {"Pb": "Pb", "Hg": "Hg", "Cu": "Cu", "Fe": "Fe", "Zn": "Zn", "Ti": "Ti"}
 UNKNOWN = np.zeros(8, np.float32)
-QUICK = Adaptation(steps=60, batches=4, general=32, scanner=32, spots=32)
+QUICK = Adaptation(steps=60, rate=1e-3, batches=4, layers="last", general=32, scanner=32, spots=32)
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +54,7 @@ def group():
     photons = (photons * 2.0**14 / photons.max(axis=1, keepdims=True)).astype(np.float16)
     share = np.zeros((96, 2, len(CLASSES) + 1), np.float32)
     share[:, 0, [NAMES.index(name) for name in ELEMENTS]] = amounts / amounts.sum(axis=1, keepdims=True)
-    labels = Labels(share * 1.0, np.zeros(96, np.float32), share, share * 1e-3)
+    labels = Labels(share * 1.0, np.zeros(96, np.float32), share, share * 1e-3, np.full_like(share, np.inf))
     return SourceGroup(photons, np.concatenate([energy, continuum]), len(energy), labels, 80, Instrument(gain=0.021))
 
 
@@ -61,8 +62,9 @@ def group():
 def model(group):
     """Heads that learned this group upon a trunk of random weights."""
     start = untrained("fast", key=jax.random.key(0))
-    usual = Memory(start.net, Lessons([group], CLASSES, key=jax.random.key(1), size=128), 8)
-    net = adapted(start.net, [usual], Adaptation(steps=200, rate=3e-3), key=jax.random.key(2))
+    config = Adaptation(steps=200, rate=3e-3, batches=8, layers="last")
+    usual = remembered(start.net, Lessons([group], CLASSES, key=jax.random.key(1), size=128), config)
+    net = adapted(start.net, [usual], config, key=jax.random.key(2))
     return start._replace(net=net)
 
 
@@ -89,20 +91,21 @@ def general(model, group, *, key) -> float:
 def taught(model, group, spots: Spots, *, config: Adaptation = QUICK):
     lessons = SpotLessons(spots, config.spots, condition=UNKNOWN, key=jax.random.key(5))
     usual = Lessons([group], CLASSES, key=jax.random.key(6), size=config.general)
-    memories = [Memory(model.net, part, config.batches) for part in (usual, lessons)]
+    memories = [remembered(model.net, part, config) for part in (usual, lessons)]
     return model._replace(net=adapted(model.net, memories, config, key=jax.random.key(7)))
 
 
-def test_spots_teach_their_scanner_and_the_rest_stays(model, group, spots) -> None:
+@pytest.mark.parametrize(("layers", "rate"), [("last", 1e-3), ("all", 3e-4)])
+def test_spots_teach_their_scanner_and_the_rest_stays(model, group, spots, layers: str, rate: float) -> None:
     learned, others = spots.chosen(range(12)), spots.chosen(range(12, 24))
-    new = taught(model, group, learned)
+    new = taught(model, group, learned, config=replace(QUICK, layers=layers, rate=rate))
     assert likelihood(new, learned) > likelihood(model, learned)
     assert likelihood(new, others) > likelihood(model, others)
     key = jax.random.key(9)
     assert general(new, group, key=key) > general(model, group, key=key) - 0.02
 
 
-def test_only_the_last_layers_change(model, group, spots) -> None:
+def test_if_asked_only_the_last_layers_change(model, group, spots) -> None:
     new = taught(model, group, spots)
     before, after = (
         eqx.tree_at(lambda net: (net.trunk.last, net.heads), one.net, (None, None)) for one in (model, new)
@@ -135,7 +138,7 @@ def test_the_batch_of_a_step_depends_on_nothing_before(group, spots) -> None:
 
 def test_what_is_remembered_is_what_the_network_says(model, group) -> None:
     lessons = Lessons([group], CLASSES, key=jax.random.key(1), size=16)
-    kept = Memory(model.net, lessons, 2)
+    kept = Memory(lessons, 2, net=model.net)
     batch = lessons(1)
     embedding = kept(1).features @ np.asarray(model.net.trunk.last.weight).T + np.asarray(model.net.trunk.last.bias)
     np.testing.assert_allclose(embedding, raw_outputs(model.net, batch.features, batch.condition).embedding, atol=2e-4)
@@ -219,3 +222,5 @@ def test_impossible_adaptations_are_refused() -> None:
         Adaptation(general=12)
     with pytest.raises(InputError, match="needs steps, batches and spectra"):
         Adaptation(steps=0)
+    with pytest.raises(InputError, match="all or last; found 'first'"):
+        Adaptation(layers="first")

@@ -55,6 +55,7 @@ def finetune_pigments(
     *,
     output: Path,
     instrument: "Instrument | None" = None,
+    config: "Adaptation | None" = None,
     seed: int = 0,
     progress: Progress = silent,
 ) -> Finetuned:
@@ -62,7 +63,7 @@ def finetune_pigments(
 
     scan: a file with an energy axis, or a workspace; None where the spots are files of spectra; spots: table of spots,
     see `tasks.pigment_spots`; None: only the scanner is simulated as the scan shows it; instrument: tube, geometry and
-    detector, where known. Raises InputError where there is neither a scan nor a table.
+    detector, where known; config: how much is learned. Raises InputError where there is neither a scan nor a table.
     """
     from velatura.tasks.pigment_adaptation import answers_for, left_out_answers, spot_scores
     from velatura.tasks.pigment_model import load_pigments, save_pigments
@@ -76,6 +77,8 @@ def finetune_pigments(
     cube = None if scan is None else _cube(Path(scan))
     told = None if spots is None else _spots(Path(spots), model, cube, instrument=instrument, seed=seed)
     bench = _bench(model, output.with_suffix(".run"), cube, instrument=instrument, seed=seed, progress=progress)
+    if config is not None:
+        bench = replace(bench, config=config)
     new = bench.learn(told)
     before = after = None
     if told is not None:
@@ -103,42 +106,60 @@ class _Bench:
     keys: Any
     progress: Progress
 
-    @cached_property
-    def memories(self) -> list:
-        """Simulated lessons as the trunk sees them."""
+    def seen(self, part: int) -> list:
+        """Return groups with the views that the fitted scanner has of them; part: 0 training, 1 calibration."""
         from velatura.physics.instrument import Instrument
-        from velatura.tasks.pigment_adaptation import Memory, ScannerLessons
-        from velatura.tasks.pigment_training import Lessons
         from velatura.tasks.scanner_effects import with_effects
 
-        groups, classes, config = self.groups[0], self.model.classes, self.config
-        lessons: list = [Lessons(groups, classes, key=self.keys[1], size=config.general)]
-        if self.fitted is not None:
-            seen = [(group, with_effects(group, Instrument(), self.fitted.effects)) for group in groups]
+        if self.fitted is None:
+            return []
+        return [(group, with_effects(group, Instrument(), self.fitted.effects)) for group in self.groups[part]]
+
+    @cached_property
+    def memories(self) -> list:
+        """Simulated lessons."""
+        from velatura.tasks.pigment_adaptation import ScannerLessons, remembered
+        from velatura.tasks.pigment_training import Lessons
+
+        classes, config = self.model.classes, self.config
+        lessons: list = [Lessons(self.groups[0], classes, key=self.keys[1], size=config.general)]
+        if seen := self.seen(0):
             lessons.append(ScannerLessons(seen, classes, config.scanner, key=self.keys[2]))
-        return [Memory(self.model.net, part, config.batches) for part in lessons]
+        return [remembered(self.model.net, part, config) for part in lessons]
+
+    @cached_property
+    def apart(self) -> tuple:
+        """Spectra to calibrate by, of stacks that no lesson shows, and others from which strangeness is counted."""
+        from velatura.tasks.pigment_adaptation import spectra_through
+        from velatura.tasks.pigment_scores import held_out_spectra
+
+        classes, keys = self.model.classes, self.keys[5:7]
+        if self.fitted is None:
+            usual = held_out_spectra(self.groups[0], classes, 256, key=keys[1], counts=DOSES, kept_back=True)
+            return held_out_spectra(self.groups[1], classes, SPECTRA, key=keys[0], counts=DOSES), usual
+        kept = np.arange(self.groups[0][0].training, len(self.groups[0][0].photons))
+        usual = spectra_through(self.seen(0), classes, 256, key=keys[1], counts=DOSES, stacks=kept)
+        return spectra_through(self.seen(1), classes, SPECTRA, key=keys[0], counts=DOSES), usual
 
     def learn(self, spots: "Spots | None") -> "PigmentModel":
         """Return the model adapted to the scanner, and to spots if there are any, and calibrated again."""
-        from velatura.tasks.pigment_adaptation import Memory, SpotLessons, adapted
+        from velatura.tasks.pigment_adaptation import SpotLessons, adapted, remembered
 
         memories = list(self.memories)
         if spots is not None:
             lessons = SpotLessons(spots, self.config.spots, condition=self.condition, key=self.keys[3])
-            memories.append(Memory(self.model.net, lessons, self.config.batches))
+            memories.append(remembered(self.model.net, lessons, self.config))
         net = adapted(self.model.net, memories, self.config, key=self.keys[4], progress=self.progress)
         return self.calibrated(self.model._replace(net=net))
 
     def calibrated(self, model: "PigmentModel") -> "PigmentModel":
-        """Return the model calibrated on stacks that no lesson showed."""
+        """Return the model calibrated by simulated spectra as the scanner gives them."""
         from velatura.tasks.pigment_model import raw_outputs
-        from velatura.tasks.pigment_scores import calibrate, held_out_spectra
+        from velatura.tasks.pigment_scores import calibrate
 
-        classes = model.classes
-        apart = held_out_spectra(self.groups[1], classes, SPECTRA, key=self.keys[5], counts=DOSES)
-        usual = held_out_spectra(self.groups[0], classes, 256, key=self.keys[6], counts=DOSES, kept_back=True).drawn
+        apart, usual = self.apart
         raw = raw_outputs(model.net, apart.drawn.features, apart.drawn.condition)
-        common = raw_outputs(model.net, usual.features, usual.condition).embedding
+        common = raw_outputs(model.net, usual.drawn.features[usual.pure], usual.drawn.condition[usual.pure]).embedding
         return model._replace(calibration=calibrate(raw, apart, usual=common))
 
     def scores(self, model: "PigmentModel") -> dict[str, float]:

@@ -1,15 +1,14 @@
-"""A trained network made ready for one scanner: by a few labelled spots, by simulation of the scanner, by its moments.
+"""A trained network made ready for one scanner: by a few labelled spots, and by simulation of just that scanner.
 
-Supervised: some hundred steps on batches in which spots stand beside simulated spectra, so that what the network knows
-of all other pigments stays; only the last layers learn. Spots are few; each comes thinned and shifted in many ways.
-Unsupervised: the simulated part is seen through the scanner as its sum spectrum shows it (`scanner_effects`), or the
-embeddings of measured spectra get the mean and the covariance of simulated ones (CORAL).
+With labels: some hundred small steps on batches in which spots stand beside simulated spectra, so that what the network
+knows of all other pigments stays. Spots are few; each comes thinned and shifted in many ways. Without labels: simulated
+stacks are seen through the scanner as its sum spectrum shows it (`scanner_effects`).
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
@@ -43,15 +42,17 @@ class Adaptation:
     """How a network is adapted."""
 
     steps: int = 300
-    rate: float = 1e-3
+    rate: float = 3e-4
     """Largest learning rate."""
-    batches: int = 24
+    batches: int = 60
     """Different batches that are shown in turn."""
-    general: int = 128
+    layers: str = "all"
+    """all, or last: the matrix of the embedding and the heads, ten times faster."""
+    general: int = 64
     """Simulated spectra through random detectors in a step, a multiple of 8."""
-    scanner: int = 128
+    scanner: int = 64
     """Simulated spectra through the scanner that was found, in a step."""
-    spots: int = 64
+    spots: int = 32
     """Spectra of spots in a step."""
 
     def __post_init__(self) -> None:
@@ -60,6 +61,8 @@ class Adaptation:
             raise InputError(
                 f"adaptation needs steps, batches and spectra, the general ones a multiple of {VIEWS}; found {self}"
             )
+        if self.layers not in ("all", "last"):
+            raise InputError(f"the layers that learn are all or last; found {self.layers!r}")
 
 
 class SpotLessons:
@@ -159,21 +162,28 @@ class Remembered(eqx.Module):
 
 
 class Memory:
-    """The first batches of some lessons in turn, as the trunk of a network sees them: it is asked only once."""
+    """The first batches of some lessons, in turn; with a network, as its trunk sees them, so that it is asked once."""
 
-    def __init__(self, net: SpectrumNet, lessons: Callable[[int], Batch], batches: int) -> None:
+    def __init__(self, lessons: Callable[[int], Batch], batches: int, *, net: SpectrumNet | None = None) -> None:
         """Prepare; nothing is drawn yet."""
-        self._net = eqx.tree_at(lambda whole: whole.trunk.last, net, eqx.nn.Identity())
+        self._net = None if net is None else eqx.tree_at(lambda whole: whole.trunk.last, net, eqx.nn.Identity())
         self._lessons, self._batches, self._known = lessons, batches, {}
 
     def __call__(self, step: int) -> Batch:
-        """Return the batch of one step; in place of counts, `features` holds what comes out of the trunk."""
+        """Return the batch of one step; with a network, `features` holds what comes out of its trunk."""
         number = step % self._batches
         if number not in self._known:
             batch = self._lessons(number)
-            values = _trunk(self._net, jnp.asarray(batch.features), jnp.asarray(batch.condition))
-            self._known[number] = batch._replace(features=np.asarray(values))
+            if self._net is not None:
+                values = _trunk(self._net, jnp.asarray(batch.features), jnp.asarray(batch.condition))
+                batch = batch._replace(features=np.asarray(values))
+            self._known[number] = batch
         return self._known[number]
+
+
+def remembered(net: SpectrumNet, lessons: Callable[[int], Batch], config: Adaptation) -> Memory:
+    """Return lessons in the form that `adapted` takes; it may be used for several adaptations of the same network."""
+    return Memory(lessons, config.batches, net=net if config.layers == "last" else None)
 
 
 def adapted(
@@ -184,35 +194,21 @@ def adapted(
     key: PRNGKeyArray,
     progress: Progress = silent,
 ) -> SpectrumNet:
-    """Return the network with heads and the matrix of the embedding adapted to what is remembered.
+    """Return the network after `config.steps` of Adam (Kingma and Ba, ICLR 2015) on what is remembered, all together.
 
-    The rest of the trunk stays: it knows lines, and a few spots cannot spoil it. `config.steps` of Adam (Kingma and Ba,
-    ICLR 2015); same memories and key, same bits.
+    Same memories and key, same bits.
     """
     rise = config.steps // 10 + 1
     schedule = optax.warmup_cosine_decay_schedule(0.0, config.rate, rise, config.steps + rise, config.rate / 20)
     rule = optax.chain(optax.clip_by_global_norm(1.0), optax.adam(schedule))
-    tail = SpectrumNet(Remembered(net.trunk.last), net.heads)  # ty: ignore
-    for now in islice(fit(start(tail, rule), loss, mixed(memories), optimiser=rule, key=key), config.steps):
+    stub: Any = Remembered(net.trunk.last)
+    learning = net if config.layers == "all" else SpectrumNet(stub, net.heads)
+    for now in islice(fit(start(learning, rule), loss, mixed(memories), optimiser=rule, key=key), config.steps):
         progress("adapting", now.step, config.steps)
+    if config.layers == "all":
+        return now.model
     parts = now.model.trunk.last, now.model.heads
     return eqx.tree_at(lambda whole: (whole.trunk.last, whole.heads), net, parts)
-
-
-def aligned(net: SpectrumNet, measured: np.ndarray, simulated: np.ndarray, *, shrink: float = 0.1) -> SpectrumNet:
-    """Return the network with embeddings of measured spectra brought to mean and covariance of simulated ones.
-
-    measured, simulated: embeddings by this network, float [n, 256]; shrink: share of each covariance that is replaced
-    by a multiple of one, 0 to 1. The map C_s^(1/2) C_m^(-1/2) (Sun, Feng and Saenko, AAAI 2016) is linear and becomes a
-    part of the trunk's last matrix. Both sets must hold the same materials in the same shares: other pigments would be
-    turned into those of the simulation.
-    """
-    (near, colour), (far, own) = (_moments(values, shrink) for values in (simulated, measured))
-    turn = _power(colour, 0.5) @ _power(own, -0.5)
-    last = net.trunk.last
-    weight = jnp.asarray(turn @ np.asarray(last.weight, np.float64), jnp.float32)
-    bias = jnp.asarray(turn @ (np.asarray(last.bias, np.float64) - far) + near, jnp.float32)
-    return eqx.tree_at(lambda whole: (whole.trunk.last.weight, whole.trunk.last.bias), net, (weight, bias))
 
 
 class SpotScores(NamedTuple):
@@ -271,20 +267,6 @@ def answers_for(model: PigmentModel, spots: Spots, condition: np.ndarray) -> Ans
 def _trunk(net: SpectrumNet, features: Array, condition: Array) -> Array:
     """What the trunk makes of spectra before its last matrix, which was taken out, [n, values]."""
     return jax.vmap(lambda counts, told: net.embed(counts, told, key=None))(features, condition)
-
-
-def _moments(values: np.ndarray, shrink: float) -> tuple[np.ndarray, np.ndarray]:
-    values = np.asarray(values, np.float64)
-    covariance = np.cov(values, rowvar=False)
-    even = np.trace(covariance) / len(covariance) * np.eye(len(covariance))
-    return values.mean(axis=0), (1 - shrink) * covariance + shrink * even
-
-
-def _power(matrix: np.ndarray, exponent: float) -> np.ndarray:
-    """A power of a symmetric matrix; directions without extent stay out."""
-    sizes, axes = np.linalg.eigh(matrix)
-    kept = sizes > 1e-9 * sizes[-1]
-    return (axes * np.where(kept, np.where(kept, sizes, 1.0) ** exponent, 0.0)) @ axes.T
 
 
 def _rng(key: PRNGKeyArray, number: int) -> np.random.Generator:
