@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-LEFT = 60.0  # points left of the axes: counts may have seven digits
+LEFT = 64.0  # points left of the axes: counts may have seven digits
 SPAN = 1e4  # most that the logarithmic axis spans
 SIDE = 92.0  # points of the bars beside a spectrum
 POINTS = 700  # most points of a curve
@@ -74,7 +74,7 @@ def draw_decided(figure: "Figure", box: tuple[float, float, float, float], decid
     up = height - BOTTOM - LABEL_ROOM
     axes = place(figure, (left + LEFT, bottom + BOTTOM, width - LEFT - RIGHT - SIDE, up))
     _draw_spectrum(axes, decided)
-    axes.yaxis.set_label_coords(-(LEFT - 8) / (width - LEFT - RIGHT - SIDE), 0.5)
+    axes.yaxis.set_label_coords(-(LEFT - 12) / (width - LEFT - RIGHT - SIDE), 0.5)
     bars = place(figure, (left + width - SIDE + 34, bottom + BOTTOM, SIDE - 34 - RIGHT, up))
     _draw_bars(bars, decided.lines)
 

@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 
 MOST_ROWS = 40
 """Rows of the table of evidence on the page; all are in the CSV."""
+LIGHTEST = 0.03
+"""Weight of a deciding line, of the heaviest, from which it is drawn."""
 PLOT = (430.0, 230.0)
 """Points of the spectrum beside the maps of a group."""
 
@@ -100,7 +102,9 @@ def decided_by(identify: xr.Dataset, group: PigmentGroup, best: Evidence | None)
         return None
     counts = identify.region_spectrum.sel(region=best.region).values.astype(np.float64)
     title = f"{group.title}, {best.paint}, region {best.region}"
-    return DecidedSpectrum(title, identify.energy.values, counts, best.lines)
+    least = LIGHTEST * max(abs(weight) for _, weight in best.lines)
+    heavy = tuple(line for line in best.lines if abs(line[1]) >= least)
+    return DecidedSpectrum(title, identify.energy.values, counts, heavy)
 
 
 def pigment_figures(content: ReportContent) -> Iterator[tuple[str, "Figure"]]:
