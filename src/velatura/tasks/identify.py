@@ -25,7 +25,7 @@ from velatura.tasks.pigment_rules import read_answers, rules_for, years
 if TYPE_CHECKING:
     from velatura.tasks.pigment_model import Answers, PigmentModel
 
-PART = 4096  # spectra that are worked on together
+PIXELS = 8192  # that are worked on together, in whole rows
 SLACK = 0.2  # keV by which a scan's axis may miss the ends of the grid
 
 
@@ -81,7 +81,9 @@ def identify(
         result = maps.dataset()
     left_out = int((~result.answered.values).sum())
     notes = axis_notes(cube)
-    notes += [f"{left_out} pixels with fewer than {config.least_counts} counts got no answer"] * bool(left_out)
+    notes += [f"{left_out} pixels without data or with fewer than {config.least_counts} counts got no answer"] * bool(
+        left_out
+    )
     parameters = {**asdict(config), "seed": seed, "instrument": None if condition is None else told.tolist()}
     card = json.dumps(asdict(model.card), default=dict)
     return result.assign_attrs(parameters=json.dumps(parameters), notes=json.dumps(notes), card=card)
@@ -124,30 +126,32 @@ def on_grid(counts: np.ndarray, energy: np.ndarray, *, seed: int, first: int = 0
 def _bands(
     cube: xr.Dataset, model: "PigmentModel", told: np.ndarray, *, config: Identification, seed: int, progress: Progress
 ) -> Iterator[tuple[slice, "Answers", np.ndarray, np.ndarray]]:
-    """Bands of rows with the network's answers as images, coarse spectra, and whether there is an answer."""
+    """Rows with the network's answers as images, coarse spectra for neighbours, and whether there is an answer."""
     from velatura.tasks.neighbours import coarse
-    from velatura.tasks.pigment_model import predict
+    from velatura.tasks.pigment_model import Answers, predict
 
-    counts, energy, valid = cube.counts.data, cube.energy.values, cube.valid.values
-    pixels = valid.size
+    valid = cube.valid.values
+    width = valid.shape[1]
+    for rows, features in _ahead(_features(cube, seed=seed)):
+        progress("identifying", rows.start * width, valid.size)
+        shape = rows.stop - rows.start, width
+        answers = predict(model, features, np.broadcast_to(told, (len(features), len(told))))
+        enough = (features.sum(axis=1) >= config.least_counts).reshape(shape) & valid[rows]
+        bins = coarse(features).reshape(*shape, -1) if config.neighbours else enough
+        yield rows, Answers(*(a.reshape(*shape, *a.shape[1:]) for a in answers)), bins, enough
+    progress("identifying", valid.size, valid.size)
+
+
+def _features(cube: xr.Dataset, *, seed: int) -> Iterator[tuple[slice, np.ndarray]]:
+    """Whole rows of a few thousand pixels, with their spectra on the network's grid."""
+    counts, energy = cube.counts.data, cube.energy.values
+    width, channels = counts.shape[1:]
+    step = max(1, PIXELS // width)
     for rows, band in bands(counts):
-        flat, first = band.reshape(-1, band.shape[2]), rows.start * valid.shape[1]
-        found = []
-        for start, features in _ahead(_parts(flat, energy, seed=seed, first=first)):
-            progress("identifying", first + start, pixels)
-            answers = predict(model, features, np.broadcast_to(told, (len(features), 8)))
-            enough = features.sum(axis=1) >= config.least_counts
-            found.append((*answers, coarse(features) if config.neighbours else enough, enough))
-        shape = (rows.stop - rows.start, valid.shape[1])
-        *answers, bins, enough = (np.concatenate(a) for a in zip(*found, strict=True))
-        images = [a.reshape(*shape, *a.shape[1:]) for a in (*answers, bins, enough)]
-        yield rows, _answers(images[:-2]), images[-2], images[-1] & valid[rows]
-    progress("identifying", pixels, pixels)
-
-
-def _parts(flat: np.ndarray, energy: np.ndarray, *, seed: int, first: int) -> Iterator[tuple[int, np.ndarray]]:
-    for start in range(0, len(flat), PART):
-        yield start, on_grid(flat[start : start + PART], energy, seed=seed, first=first + start)
+        for start in range(rows.start, rows.stop, step):
+            part = slice(start, min(start + step, rows.stop))
+            flat = band[part.start - rows.start : part.stop - rows.start].reshape(-1, channels)
+            yield part, on_grid(flat, energy, seed=seed, first=start * width)
 
 
 def _ahead(parts: Iterator) -> Iterator:
@@ -157,12 +161,6 @@ def _ahead(parts: Iterator) -> Iterator:
         while (part := waiting.result()) is not None:
             waiting = worker.submit(next, parts, None)
             yield part
-
-
-def _answers(images: Sequence[np.ndarray]) -> "Answers":
-    from velatura.tasks.pigment_model import Answers
-
-    return Answers(*images)
 
 
 def _with_neighbours(parts: Iterator) -> Iterator:

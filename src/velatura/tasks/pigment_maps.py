@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 PAINTS = ("visible", "hidden")
 FEWEST, LEAST_SHARE = 4, 1e-3  # pixels, and share of the pixels, in which a class must be found to get a map
-BLOCK = 65536  # pixels that are read back together
+BLOCK = 16384  # pixels that are read back together
 SINGLE = ("unknown", "strangeness", "hidden")
 
 
@@ -25,28 +25,26 @@ class PigmentMaps:
     """(height, width)"""
     rules: Rules
     file: IO[bytes]
-    """Temporary file for probabilities and shares, 368 bytes a pixel."""
-    _fine: Any = field(init=False, repr=False)
+    """Temporary file for probabilities and shares, 368 bytes a pixel, open for writing and reading."""
     _images: dict[str, np.ndarray] = field(init=False, repr=False)
     _found: np.ndarray = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         classes, pixels = len(self.rules.classes), self.shape[0] * self.shape[1]
-        self._fine = np.memmap(self.file, np.float16, "w+", shape=(pixels, 2, len(PAINTS), classes))
         self._images = {name: np.full(pixels, np.nan, np.float32) for name in SINGLE}
         self._images |= {"amount": np.full((len(PAINTS), pixels), np.nan, np.float32)}
         self._images |= {name: np.zeros(pixels, bool) for name in ("answered", "unexplained")}
         self._found = np.zeros((len(PAINTS), classes), int)
 
     def take(self, rows: slice, answers: "Answers", foreign: np.ndarray, *, answered: np.ndarray) -> None:
-        """Keep the answers of some rows; answers: [n, ...] as read by the rules; foreign, answered: bool [n]."""
+        """Keep the answers of the next rows; answers: [n, ...] as read by the rules; foreign, answered: bool [n]."""
         width = self.shape[1]
         here = slice(rows.start * width, rows.stop * width)
         probability = answers.probability.astype(np.float16)
         probability[~answered] = 0
-        self._fine[here, 0] = probability
-        self._fine[here, 1] = np.where(answered[:, None, None], answers.share, 0)
-        self._found += (probability >= self.rules.thresholds.astype(np.float16)).sum(axis=0)
+        share = np.where(answered[:, None, None], answers.share, 0).astype(np.float16)
+        self.file.write(np.stack([probability, share], axis=1).tobytes())
+        self._found += ((probability >= self.rules.thresholds.astype(np.float16)) & (probability > 0)).sum(axis=0)
         for name in SINGLE:
             self._images[name][here] = np.where(answered, getattr(answers, name), np.nan)
         self._images["amount"][:, here] = np.where(answered, answers.amount.T, np.nan)
@@ -63,8 +61,8 @@ class PigmentMaps:
         }
         amount = self._images["amount"].reshape(len(PAINTS), *self.shape)
         images["amount"] = (("paint", *image), amount, {"units": "mg/cm2"})
-        for place, name in enumerate(("probability", "share")):
-            images[name] = (("paint", "xrf_class", *image), self._maps(place, chosen))
+        for name, maps in zip(("probability", "share"), self._maps(chosen), strict=True):
+            images[name] = (("paint", "xrf_class", *image), maps)
         rows = [rules.classes[number] for number in chosen]
         names = group_names(rules)
         along = {
@@ -82,11 +80,14 @@ class PigmentMaps:
         attributes = {"unknown_threshold": rules.unknown_threshold, "invisible": ", ".join(invisible_names(rules))}
         return xr.Dataset(images, coordinates, attributes)
 
-    def _maps(self, place: int, chosen: np.ndarray) -> np.ndarray:
-        """Probabilities (0) or shares (1) of some classes, float16 [paint, class, y, x]."""
-        pixels = len(self._fine)
-        maps = np.empty((len(PAINTS), len(chosen), pixels), np.float16)
+    def _maps(self, chosen: np.ndarray) -> np.ndarray:
+        """Probabilities and shares of some classes, float16 [2, paint, class, y, x]."""
+        pixels, classes = self.shape[0] * self.shape[1], len(self.rules.classes)
+        maps = np.empty((2, len(PAINTS), len(chosen), pixels), np.float16)
+        size = 2 * len(PAINTS) * classes
+        self.file.seek(0)
         for start in range(0, pixels, BLOCK):
-            here = slice(start, start + BLOCK)
-            maps[..., here] = self._fine[here, place][..., chosen].transpose(1, 2, 0)
-        return maps.reshape(*maps.shape[:2], *self.shape)
+            here = slice(start, min(start + BLOCK, pixels))
+            read = np.frombuffer(self.file.read((here.stop - start) * size * 2), np.float16)
+            maps[..., here] = read.reshape(-1, 2, len(PAINTS), classes)[..., chosen].transpose(1, 2, 3, 0)
+        return maps.reshape(*maps.shape[:3], *self.shape)
