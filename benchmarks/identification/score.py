@@ -28,7 +28,7 @@ from scores import (
 )
 from specimen_spectra import specimen_set
 from spectra_sets import DOSES, Spectra, drawn_set, groups_there
-from undecided import blame, recall_by_evidence, undecided
+from undecided import Puzzles, blame, puzzles_of, recall_by_evidence, undecided
 
 from velatura.scene.classes import xrf_classes
 from velatura.scene.sources import SourcePlan
@@ -36,6 +36,7 @@ from velatura.scene.specimens import specimens
 from velatura.train.metrics import auroc
 
 SPECIMEN_GROUPS = 3
+KINDS = ("bulk", "mixed")  # of specimens: pieces, and stirred into paint
 PALETTE_SETS = ("palette-tune", "palette")
 MAIN = "2e3-5e4"  # the set of figures, confusions and specimens
 
@@ -54,7 +55,7 @@ def main() -> None:
         return drawn_set(bank, there["training"], name="fit", per_group=options.fit, cache=cache)
 
     if options.specimens:
-        for name in ("bulk", "mixed"):
+        for name in options.kinds:
             sets[name] = specimen_set(
                 bank, there["held_out"][:SPECIMEN_GROUPS], mixed=name == "mixed", stacks=options.specimens, cache=cache
             )
@@ -64,8 +65,10 @@ def main() -> None:
     judges = network_judges(options.weights, sets) if options.weights != "none" else {}
     for method in options.baselines:
         judges[method] = judged(method, sets, tune=tune, fitting=Fitting(training, options.trees, cache))
+    puzzles = {dose: puzzles_of(sets[dose], plan) for dose in options.doses}
     found = {
-        method: scored(said, sets, (plan, each["labels"]), left_out=options.left_out) for method, said in judges.items()
+        method: scored(said, sets, puzzles, labels=each["labels"], left_out=options.left_out)
+        for method, said in judges.items()
     }
     figures = draw_figures(judges, sets, main=MAIN if MAIN in sets else options.doses[0])
     write(Path(options.out), found, figures)
@@ -87,19 +90,18 @@ def network_judges(weights: str, sets: dict[str, Spectra]) -> dict[str, dict[str
 
 
 def scored(
-    judges: dict[str, Judge], sets: dict[str, Spectra], source: tuple[SourcePlan, Path], *, left_out: list[str]
-) -> dict:
+    judges: dict[str, Judge], sets: dict[str, Spectra], puzzles: dict[str, Puzzles],
+    *, labels: Path, left_out: list[str],
+) -> dict:  # fmt: skip
     """Return all numbers of one method by set, with those of unknown specimens."""
-    names, (plan, bank) = [row.name for row in xrf_classes()], source
+    names = [row.name for row in xrf_classes()]
     found: dict = {}
     for name in (name for name in sets if name in DOSES):
         spectra, judge = sets[name], judges[name]
         probability, thresholds = judge.said.probability, judge.thresholds
         said = probability >= thresholds
-        unsure = undecided(spectra)
-        numbers = presence_scores(spectra, probability, thresholds, undecided=unsure) | unknown_scores(
-            spectra, judge.said.unknown
-        )
+        numbers = presence_scores(spectra, probability, thresholds, undecided=puzzles[name].undecided)
+        numbers |= unknown_scores(spectra, judge.said.unknown)
         if judge.calibrated:
             numbers |= calibration_errors(spectra, probability)
         if left_out:
@@ -108,13 +110,13 @@ def scored(
         for told, rows in (("told", spectra.told()), ("untold", ~spectra.told())):
             part = presence_scores(spectra.rows(rows), probability[rows], thresholds)
             numbers |= {f"{key}, {told}": value for key, value in part.items() if key.endswith("F1")}
-        found[name] = numbers | missed_alone(spectra, said) | blame(spectra, said, plan)
+        found[name] = numbers | missed_alone(spectra, said) | blame(spectra, said, puzzles[name])
         found[name]["F1 by class"] = _by_class(f1_by_class(spectra, probability, thresholds), names)
-        found[name]["recall by evidence"] = recall_by_evidence(spectra, said, bank)
+        found[name]["recall by evidence"] = recall_by_evidence(spectra, said, labels)
         found[name]["confusions"] = confusions(spectra, said, names)
     if PALETTE_SETS[1] in sets:
         found["palette"] = palette_scores(judges, sets)
-    if "bulk" in sets and MAIN in sets:
+    if {*KINDS} & {*sets} and MAIN in sets:
         found["specimens"] = specimen_scores(judges, sets)
     return found
 
@@ -133,7 +135,8 @@ def specimen_scores(judges: dict[str, Judge], sets: dict[str, Spectra]) -> dict:
     inside = judges[MAIN].said.unknown[~main.truth[..., -1].any(axis=1)]
     found: dict = {"each": {}}
     apart = np.array([not row.twins for row in specimens()])
-    for name, order in (("bulk", _order(mixed=False)), ("mixed", _order(mixed=True))):
+    for name in (name for name in KINDS if name in sets):
+        order = _order(mixed=name == "mixed")
         spectra, unknown = sets[name], judges[name].said.unknown
         seen = (spectra.truth & spectra.mask)[..., -1].any(axis=1)
         without = apart[order][np.maximum(spectra.group, 0)]
@@ -185,6 +188,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--fit", type=int, default=96, help="spectra of a training group for the baselines")
     parser.add_argument("--trees", type=int, default=60, help="of each random forest")
     parser.add_argument("--specimens", type=int, default=256, help="stacks with specimens for a tube; 0: none")
+    parser.add_argument("--kinds", nargs="*", default=list(KINDS), choices=list(KINDS), help="of specimens")
     parser.add_argument("--palette", type=int, default=384, help="stacks of one palette for a tube; 0: none")
     parser.add_argument("--groups", type=int, default=240, help="groups of the bank's plan")
     parser.add_argument("--stacks", type=int, default=512, help="stacks of a group in the bank's plan")

@@ -8,6 +8,7 @@ elements alone, and so is a check of the evidence that `scene.rivals` finds with
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from scipy.optimize import nnls
@@ -36,16 +37,11 @@ def compositions() -> tuple[np.ndarray, tuple[str, ...]]:
     return np.array(means), names
 
 
-def replaceable(spectra: Spectra) -> np.ndarray:
-    """Return which detectable visible labels are so, bool [spectrum, class]."""
-    return undecided(spectra) & spectra.truth[:, 0, :-1]
-
-
 def undecided(spectra: Spectra) -> np.ndarray:
     """Return the visible labels that count but that lines cannot decide, bool [spectrum, class].
 
-    Those that are `replaceable`, and absent classes that might stand in for others: half of what the paint could hold
-    of them, and at most four others, have the same elements in the same shares.
+    Those that others can replace, and absent ones that might stand in for others: half of what the paint could hold of
+    them, and at most four others, have the same elements in the same shares.
     """
     rows, _ = compositions()
     counted = spectra.mask[:, 0, :-1] & ~spectra.truth[:, 0, -1:] & (rows.sum(axis=1) > 0)
@@ -92,10 +88,23 @@ def ground_holds(spectra: Spectra, plan: SourcePlan) -> np.ndarray:
     return found
 
 
-def blame(spectra: Spectra, found: np.ndarray, plan: SourcePlan) -> dict[str, float]:
+class Puzzles(NamedTuple):
+    """What makes a set hard, bool [spectrum, class] of the visible paint."""
+
+    undecided: np.ndarray
+    ground: np.ndarray
+    """The ground holds the class's elements."""
+
+
+def puzzles_of(spectra: Spectra, plan: SourcePlan) -> Puzzles:
+    """Return both."""
+    return Puzzles(undecided(spectra), ground_holds(spectra, plan))
+
+
+def blame(spectra: Spectra, found: np.ndarray, puzzles: Puzzles) -> dict[str, float]:
     """Return how far such labels explain the errors of answers bool [spectrum, paint, class] for visible paint."""
     truth, mask, said = spectra.truth[:, 0, :-1], spectra.mask[:, 0, :-1], found[:, 0]
-    open_labels, below = undecided(spectra), ground_holds(spectra, plan)
+    open_labels, below = puzzles
     twins = open_labels & truth
     beneath = spectra.truth[:, 1, :-1]
     asked, missed, wrong = truth & mask, truth & mask & ~said, ~truth & mask & said
