@@ -9,8 +9,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import tifffile
 
+from velatura.base.cube import make_cube
 from velatura.base.errors import InputError
+from velatura.base.workspace import create_workspace, write_maps
+from velatura.chain.page import make_report
 from velatura.imaging.colour import colour_difference, srgb_to_lab
 from velatura.report.colour_scale import ProbabilityScale
 from velatura.report.content import ReportContent
@@ -228,3 +232,16 @@ def test_lines_that_speak_for_a_pigment_are_red_and_those_against_blue() -> None
         pixels[drop] = (np.sum(red - blue > 80), np.sum(blue - red > 80))
     assert pixels[2.0][0] > 500 > pixels[2.0][1]
     assert pixels[-2.0][1] > 500 > pixels[-2.0][0]
+
+
+def test_a_report_of_a_workspace_holds_the_pigments_as_page_figures_and_maps(identify, tmp_path) -> None:
+    maps = identify()
+    workspace = create_workspace(tmp_path / "panel.zarr", make_cube(np.ones((24, 18, 50), np.uint16), zero=0, gain=0.1))
+    write_maps(workspace, "identify", maps)
+    files = make_report(workspace)
+    assert "Each pigment" in files.page.read_text(encoding="utf-8")
+    assert {path.stem for path in files.figures} >= {"pigment-map", "pigments", "pigment-lines"}
+    names = {path.name for path in files.maps}
+    assert {"probability_visible_Pb.tif", "probability_hidden_Hg.tif", "hidden.tif", "unknown.tif"} <= names
+    written = next(path for path in files.maps if path.name == "probability_hidden_Hg.tif")
+    assert tifffile.imread(written) == pytest.approx(maps.probability.sel(paint="hidden", xrf_class="Hg").values)

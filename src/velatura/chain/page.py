@@ -13,7 +13,6 @@ from velatura.report.figures import save_figures
 from velatura.report.page import write_report
 
 RESULTS = ("elements", "segment", "identify")
-EXPORTED = ("elements", "segment")
 
 
 class ReportFiles(NamedTuple):
@@ -36,14 +35,22 @@ def make_report(workspace: Workspace, folder: Path | None = None, *, truth: Demo
         (folder / part).mkdir(parents=True, exist_ok=True)
     content = content_of(workspace, truth=truth)
     maps: list[Path] = []
-    for name in EXPORTED:
+    for name in RESULTS:
         if (result := getattr(content, name)) is not None:
+            result = single_images(result) if name == "identify" else result
             target = folder / "maps" / name
             target.mkdir(exist_ok=True)
             maps += export_maps(target, result, kind="tiff", pitch=content.pitch)
             write_spectra(target / "spectra.csv", result)
     figures = save_figures(folder / "figures", content)
     return ReportFiles(write_report(folder / "report.html", content), tuple(figures), tuple(maps))
+
+
+def single_images(identify: xr.Dataset) -> xr.Dataset:
+    """Return the pigment maps with the two paints under names of their own, each image along at most one axis."""
+    paints = {str(paint): identify.probability.sel(paint=paint, drop=True) for paint in identify.paint.values}
+    single = identify.drop_dims("paint").assign({f"probability_{name}": image for name, image in paints.items()})
+    return single.drop_vars(["answered", "unexplained", "regions"], errors="ignore")
 
 
 def content_of(workspace: Workspace, *, truth: DemoTruth | None = None) -> ReportContent:
