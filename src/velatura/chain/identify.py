@@ -110,7 +110,8 @@ def with_evidence(
     if refine and instrument is not None:
         from velatura.tasks.pigment_refinement import refined_rows
 
-        table = refined_rows(maps, regions, sums, rows, instrument=instrument, energy=energy, progress=progress)
+        options = {"rows": rows, "instrument": instrument, "energy": energy, "progress": progress}
+        table = refined_rows(maps, regions, sums, **options)
     if library:
         from velatura.tasks.pigment_references import nearest_references
 
