@@ -19,9 +19,10 @@ from velatura.physics.stack import UM
 from velatura.scene.classes import XrfClass
 from velatura.scene.sampler import Sampling
 from velatura.tasks.refine_amounts import Interval, Paints, paints_of
-from velatura.tasks.refine_fit import Fit, Task, solve
+from velatura.tasks.refine_fit import Fit, Task
 from velatura.tasks.refine_light import Light, light_of, states, windowed
 from velatura.tasks.refine_stack import PAINTS, Components, Proposal, components_of
+from velatura.tasks.refine_starts import solve_again
 
 __all__ = ["Interval", "Paints", "Proposal", "Refined", "Refining", "propose", "refine", "refine_region"]
 
@@ -121,12 +122,13 @@ def refine(
     single = [components_of(proposals[number].layerless(), scanner.elements) for number in hidden]
     tasks = [_task(measured[n], part, options) for n, part in enumerate(layered)]
     tasks += [_task(measured[n], part, options) for n, part in zip(hidden, single, strict=True)]
-    fits = solve(tasks, light, cells=options.cells, rounds=options.rounds, progress=progress)
+    partners: list[int | None] = [None] * len(layered) + list(hidden)
+    for place, number in enumerate(hidden):
+        partners[number] = len(layered) + place
+    fits = solve_again(tasks, partners, light, cells=options.cells, rounds=options.rounds, progress=progress)
     names = tuple(sorted({name for part in layered for _, name in part.pigments}))
     two = paints_of(fits[: len(layered)], tasks[: len(layered)], names)
-    chosen = list(range(len(layered)))
-    for place, number in enumerate(hidden):
-        chosen[number] = len(layered) + place
+    chosen = [number if partner is None else partner for number, partner in enumerate(partners[: len(layered)])]
     one = paints_of([fits[n] for n in chosen], [tasks[n] for n in chosen], names)
     delta = (one.objective - two.objective) / np.maximum(two.reduced_chi2, 1.0)
     power = np.zeros(len(counts))

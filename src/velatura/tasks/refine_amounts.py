@@ -53,7 +53,7 @@ def paints_of(fits: Sequence[Fit], tasks: Sequence[Task], names: tuple[str, ...]
     """Read the fits of some tasks; names: of the pigments, the last axis of what is returned."""
     shape = len(fits), len(PAINTS), len(names)
     mass, share, thickness = (Interval(*np.zeros((3, *size))) for size in (shape, shape, shape[:2]))
-    chi2 = np.array([_reduced(fit, task) for fit, task in zip(fits, tasks, strict=True)])
+    chi2 = np.array([reduced_chi2(fit, task) for fit, task in zip(fits, tasks, strict=True)])
     for row, (fit, task) in enumerate(zip(fits, tasks, strict=True)):
         parts, scale = task.components, max(chi2[row], 1.0) ** 0.5
         for number, (paint, name) in enumerate(parts.pigments):
@@ -66,7 +66,7 @@ def paints_of(fits: Sequence[Fit], tasks: Sequence[Task], names: tuple[str, ...]
             if np.any(parts.slot == slot):
                 _put(thickness, (row, paint), *_measured(parts.volume * (parts.slot == slot), fit, scale), unit=1 / UM)
     return Paints(
-        mass, share, thickness, np.array([fit.deviance + fit.strain for fit in fits]), chi2,
+        mass, share, thickness, np.array([fit.objective() for fit in fits]), chi2,
         np.array([fit.settled for fit in fits]), np.stack([fit.state.counts for fit in fits]),
     )  # fmt: skip
 
@@ -100,7 +100,7 @@ def _put_share(interval: Interval, place: tuple, own: np.ndarray, rest: np.ndarr
         array[place] = 1 / (1 + np.exp(-(value - others + ends * deviation)))
 
 
-def _reduced(fit: Fit, task: Task) -> float:
+def reduced_chi2(fit: Fit, task: Task) -> float:
     """Chi2 over the windows with enough counts, per window less the parameters that the spectrum determined."""
     used = fit.state.counts >= FEWEST
     expected, weight = fit.state.counts, task.weight

@@ -49,14 +49,18 @@ class Fit(NamedTuple):
     deviance: float
     strain: float
     """Squared distance from the prior."""
-    rounds: int
-    """Steps that were tried."""
     settled: bool
     """Whether the last step changed next to nothing."""
+
+    def objective(self) -> float:
+        """What was minimised."""
+        return self.deviance + self.strain
 
 
 def solve(tasks: Sequence[Task], light: Light, *, cells: int, rounds: int, progress: Progress = silent) -> list[Fit]:
     """Fit all tasks; each one's steps are its own, the spectra of all are computed together."""
+    if not tasks:
+        return []
     walks = [_Walk(task) for task in tasks]
     for walk, bare in zip(walks, _bare(walks, light, cells), strict=True):
         walk.begin(bare)
@@ -109,7 +113,7 @@ class _Walk:
     def __init__(self, task: Task) -> None:
         self.task = task
         self.place = np.concatenate([task.components.start, np.zeros(len(NUISANCES))])
-        self.tried, self.damping, self.rounds, self.done = self.place, DAMPING[0], 0, False
+        self.tried, self.damping, self.done = self.place, DAMPING[0], False
         self.dose = 0.0
 
     def begin(self, bare: float) -> None:
@@ -146,7 +150,7 @@ class _Walk:
         move = -np.linalg.solve(damped, self.gradient)
         move *= min(1.0, LONGEST / max(np.abs(move).max(), 1e-12))
         self.expected = -float(2 * move @ self.gradient + move @ damped @ move)
-        self.tried, self.rounds = self.place + move, self.rounds + 1
+        self.tried = self.place + move
 
     def judge(self, state: State) -> None:
         """Take the step or try a shorter one."""
@@ -164,10 +168,9 @@ class _Walk:
         self.done |= self.damping > STRONGEST
 
     def result(self) -> Fit:
+        """Where it ended."""
         split = len(self.place) - len(NUISANCES)
         scale = 1 / np.sqrt(np.diag(self.curvature))
         covariance = np.linalg.inv(self.curvature * scale * scale[:, None]) * scale * scale[:, None]
-        return Fit(
-            self.place[:split], self.place[split:], covariance, self.state, self.deviance, self.strain, self.rounds,
-            self.done,
-        )  # fmt: skip
+        ends = self.place[:split], self.place[split:]
+        return Fit(*ends, covariance, self.state, self.deviance, self.strain, bool(self.done))
