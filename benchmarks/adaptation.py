@@ -163,7 +163,7 @@ class Case:
         )
 
     def through(self, groups, effects):
-        return [(group, with_effects(group, Instrument(), effects)) for group in groups]
+        return [(group, with_effects(group, group.instrument, effects)) for group in groups]
 
     def memory(self, lessons):
         return remembered(self.model.net, lessons, self.config)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from velatura.tasks.pigment_spots import Spots
     from velatura.tasks.scanner_effects import Fitted
 
-GROUPS, STACKS, HELD_OUT = 11, 128, 0.5  # of the bank: five groups to learn from, three to calibrate, three to score
+GROUPS, STACKS, HELD_OUT = 11, 256, 0.5  # of the bank: five groups to learn from, three to calibrate, three to score
 SPECTRA = 512  # drawn of each held-out group
 COMPOSING = 3  # groups whose stacks compose a scan's sum spectrum
 
@@ -108,12 +108,11 @@ class _Bench:
 
     def seen(self, part: int) -> list:
         """Return groups with the views that the fitted scanner has of them; part: 0 training, 1 calibration."""
-        from velatura.physics.instrument import Instrument
         from velatura.tasks.scanner_effects import with_effects
 
         if self.fitted is None:
             return []
-        return [(group, with_effects(group, Instrument(), self.fitted.effects)) for group in self.groups[part]]
+        return [(group, with_effects(group, group.instrument, self.fitted.effects)) for group in self.groups[part]]
 
     @cached_property
     def memories(self) -> list:
