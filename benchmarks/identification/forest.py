@@ -17,7 +17,7 @@ def windows(features: np.ndarray, condition: np.ndarray) -> np.ndarray:
 def train_forest(table: np.ndarray, target: np.ndarray, *, trees: int) -> object:
     """Fit a forest to a table [spectrum, feature] and labels bool [spectrum, paint, class], all outputs in each tree.
 
-    Regression of 0 and 1 splits by the same impurity as Gini, in a quarter of the memory.
+    Regression of 0 and 1 splits by the same impurity as Gini, in half of the memory.
     """
     from sklearn.ensemble import RandomForestRegressor
 

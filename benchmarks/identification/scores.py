@@ -21,7 +21,7 @@ PAINTS = ("visible", "hidden")
 LOW, TRACE = 0.05, 0.01  # volume shares of low concentrations
 FEW = 10  # labels below which a share is not drawn
 SHARES = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
-COVERS = (0.3, 1.0, 2.0, 4.0, 8.0, 16.0, 64.0)  # mg/cm2
+COVERS = (0.3, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0)  # mg/cm2
 
 
 def tasks_of(truth: np.ndarray, mask: np.ndarray, share: np.ndarray) -> dict[str, tuple[int, np.ndarray]]:
