@@ -253,3 +253,14 @@ def test_counts_that_cannot_be_used_are_refused(scanner, spectra) -> None:
         refine(0 * spectra[:1], [proposed()], scanner=scanner)
     with pytest.raises(InputError, match="no channels from 100 to 40 keV"):
         refine(spectra[:1], [proposed()], scanner=scanner, options=Refining(window=(100.0, 200.0)))
+
+
+def test_a_start_in_a_side_minimum_is_left(scanner) -> None:
+    """A thick layer of umber hides what a thin one would explain; from there a fit alone does not return."""
+    thin = Layer(Paint("brown", {"burnt_umber": 0.2, "chrome_yellow": 0.8}, loading=0.3), 8.0)
+    counts = expected_counts(pack([Stack((*BASE, thin))], scanner.elements), scanner, cells=CELLS).astype(np.float64)
+    proposal = Proposal({"burnt_umber": 0.7, "chrome_yellow": 0.3}, amount=(15.0, 1.0))
+    found = refine(counts * (1e5 / counts.sum()), [proposal], scanner=scanner)
+    assert found.layered.reduced_chi2[0] < 0.1
+    umber = found.pigments.index("burnt_umber")
+    assert found.layered.mass.low[0, 0, umber] < grams(thin, "burnt_umber") < found.layered.mass.high[0, 0, umber]
