@@ -144,12 +144,12 @@ def test_slopes_are_those_of_finite_differences(scanner) -> None:
     parts = components_of(proposed(), scanner.elements)
     nuisances = np.array([12.0, 0.1, 0.02, 0.004, 3e-4, 0.01])
     held, directions = parts.held(parts.start), parts.directions(parts.start)
-    (state,) = states([held], [directions], [nuisances], light, cells=CELLS)
+    (state,) = states([held], [directions], [nuisances], light=light, cells=CELLS)
     number, step = len(parts.start), 0.04
 
     def counts_at(place: np.ndarray) -> np.ndarray:
         held = parts.held(place[:number])
-        return states([held], [held[None][:0]], [place[number:]], light, cells=CELLS)[0].counts
+        return states([held], [held[None][:0]], [place[number:]], light=light, cells=CELLS)[0].counts
 
     place = np.concatenate([parts.start, nuisances])
     scale = np.ones(len(place))

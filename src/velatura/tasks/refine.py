@@ -230,7 +230,7 @@ def _power(
         stack[PAINTS[1]] = below @ parts.fractions
         held.append(stack)
     shifted = states(
-        held, [stack[None][:0] for stack in held], [fit.nuisances for fit in fits], light, cells=options.cells
+        held, [stack[None][:0] for stack in held], [fit.nuisances for fit in fits], light=light, cells=options.cells
     )
     found = []
     for state, fit, task in zip(shifted, fits, tasks, strict=True):

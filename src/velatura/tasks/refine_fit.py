@@ -96,7 +96,7 @@ def _look(walks: Sequence["_Walk"], light: Light, cells: int) -> list[State]:
         [part.held(row) for part, row in zip(parts, logs, strict=True)],
         [part.directions(row) for part, row in zip(parts, logs, strict=True)],
         [walk.tried[-len(NUISANCES) :] for walk in walks],
-        light, cells=cells,
+        light=light, cells=cells,
     )  # fmt: skip
 
 
@@ -104,7 +104,9 @@ def _bare(walks: Sequence["_Walk"], light: Light, cells: int) -> list[float]:
     """Counts of the stacks where the fits start, for a dose of 1."""
     held = [walk.task.components.held(walk.task.components.start) for walk in walks]
     still = [row[None][:0] for row in held]
-    return [state.bare for state in states(held, still, [np.zeros(len(NUISANCES))] * len(held), light, cells=cells)]
+    return [
+        state.bare for state in states(held, still, [np.zeros(len(NUISANCES))] * len(held), light=light, cells=cells)
+    ]
 
 
 class _Walk:

@@ -91,7 +91,7 @@ def windowed(counts: np.ndarray, light: Light) -> np.ndarray:
 
 
 def states(
-    held: list[np.ndarray], directions: list[np.ndarray], nuisances: list[np.ndarray], light: Light, *, cells: int
+    held: list[np.ndarray], directions: list[np.ndarray], nuisances: list[np.ndarray], *, light: Light, cells: int
 ) -> list[State]:
     """Return the spectra of stacks and their derivatives.
 

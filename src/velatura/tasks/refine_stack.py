@@ -134,7 +134,7 @@ def components_of(proposal: Proposal, elements: tuple[str, ...]) -> Components:
     made.varnish()
     for paint, (shares, grams) in enumerate(zip(proposal.paints(), proposal.amount, strict=True)):
         if shares:
-            made.paint(paint, shares, grams * MG, ranges[paint])
+            made.paint(paint, shares, grams=grams * MG, depth=ranges[paint])
     if proposal.ground:
         made.ground(proposal.ground)
     made.support(proposal.support)
@@ -161,7 +161,8 @@ class _Making:
     def volumes(self, *numbers: int) -> dict[int, float]:
         return {number: self.rows[number][2] for number in numbers}
 
-    def say(self, over: dict[int, float], under: dict[int, float], centre: float, spread: float) -> None:
+    def say(self, over: dict[int, float], under: dict[int, float], *law: float) -> None:
+        centre, spread = law
         self.said.append((over, under, float(centre), float(spread)))
 
     def phases(self, slot: int, name: str, mass: float, *, owner: int = -1) -> list[int]:
@@ -177,8 +178,9 @@ class _Making:
                 self.say({number: 1.0}, {main: 1.0}, np.log(share / largest), spread)
         return found
 
-    def film(self, slot: int, fillers: Sequence[Sequence[int]], loading: tuple[float, float],
-             depth: tuple[float, float]) -> None:  # fmt: skip
+    def film(
+        self, slot: int, fillers: Sequence[Sequence[int]], *, loading: tuple[float, float], depth: tuple[float, float]
+    ) -> None:  # fmt: skip
         """Binder with its driers, and the thickness [um] of the layer of `fillers`, each a list of components."""
         solid = self.volumes(*(number for filler in fillers for number in filler))
         volume = sum(np.exp(self.rows[number][3]) * part for number, part in solid.items())
@@ -193,19 +195,19 @@ class _Making:
                 self.say({drier: 1.0}, {binder: 1.0}, *DRIER)
         self.say({**solid, **self.volumes(binder)}, {}, *_log_range(*depth, unit=UM))
 
-    def paint(self, paint: int, shares: Mapping[str, float], grams: float, depth: tuple[float, float]) -> None:
+    def paint(self, paint: int, shares: Mapping[str, float], *, grams: float, depth: tuple[float, float]) -> None:
         whole, found = sum(shares.values()), []
         for name, share in shares.items():
             self.pigments.append((paint, material(name, self.table).name))
             found.append(self.phases(PAINTS[paint], name, grams * share / whole, owner=len(self.pigments) - 1))
         self.mixed(found)
-        self.film(PAINTS[paint], found, LOADING, depth)
+        self.film(PAINTS[paint], found, loading=LOADING, depth=depth)
 
     def ground(self, fillers: Sequence[str]) -> None:
         volume = np.exp(_log_range(*Sampling.ground, unit=UM)[0]) / 2 / len(fillers)
         found = [self.phases(GROUND, name, volume * material(name, self.table).density) for name in fillers]
         self.mixed(found)
-        self.film(GROUND, found, GROUND_LOADING, Sampling.ground)
+        self.film(GROUND, found, loading=GROUND_LOADING, depth=Sampling.ground)
 
     def mixed(self, fillers: Sequence[Sequence[int]]) -> None:
         """Shares by volume of several fillers."""
