@@ -7,6 +7,7 @@ keeps them so.
 """
 
 from dataclasses import replace
+from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -18,14 +19,18 @@ from velatura.base.errors import InputError
 from velatura.physics.counting import jitter, pile_up, poisson, smooth_background
 from velatura.physics.detector import line_response
 from velatura.physics.instrument import Instrument, random_instrument
+from velatura.physics.simulate import usual_elements
 from velatura.physics.surroundings import parasite_lines, passed
 from velatura.scene.classes import XrfClass
+from velatura.scene.invented import Invented, invent
 from velatura.scene.sources import SourceGroup
 
 CHANNELS, LOW, HIGH = 1024, 0.5, 41.0  # the grid: channels of 0.03955 keV between these energies [keV]
 DETECTABLE = 25.0  # delta chi2, five standard deviations
 GAIN_DRIFT, OFFSET_DRIFT = 0.0025, 0.5  # standard deviation of a factor; channels, uniform both ways
 MOST_BLUR = 0.7  # channels of standard deviation: up to 5 % more width at Mn Ka
+FWHM = 2 * np.sqrt(2 * np.log(2))  # of a Gaussian, in standard deviations
+ROOT = float(np.sqrt(2 * np.pi))
 DECAY = (4.0, 16.0)  # keV, of the smooth background
 ANODES = ("Rh", "Mo", "Ag", "W")
 KNOWN = 0.5  # share of the spectra that are told their instrument
@@ -82,6 +87,8 @@ class View(NamedTuple):
     """The instrument as `described`, float32 [8]."""
     reach: np.ndarray
     """1 for channels that the scanner's own axis covers, else 0; float32 [channel]."""
+    width: np.ndarray
+    """Standard deviation of a line [keV] at each channel, float32 [channel]."""
 
 
 def view(group: SourceGroup, *, rng: np.random.Generator, instrument: Instrument | None = None) -> View:
@@ -94,7 +101,8 @@ def view(group: SourceGroup, *, rng: np.random.Generator, instrument: Instrument
     scanner = instrument or new_detector(group, rng=rng)
     scattered = (np.arange(len(group.energy)) >= group.lines).astype(np.float32)
     housing = parasite_lines(scanner, grid()).astype(np.float32)
-    return View(_response(group, scanner), scattered, housing, described(scanner), reach)
+    width = (scanner.detector.fwhm(grid()) / FWHM).astype(np.float32)
+    return View(_response(group, scanner), scattered, housing, described(scanner), reach, width)
 
 
 def draw(
@@ -107,12 +115,14 @@ def draw(
     stacks: np.ndarray | None = None,
     kept_back: bool = False,
     seen: View | None = None,
+    invented: float = 0.0,
 ) -> Drawn:
     """Draw a batch of spectra from one group, through one new detector or a `view` of it.
 
     classes: those of the bank, in order; counts: range of the dose, log-uniform; stacks: numbers int [n] to choose
-    from, else those for training, or with `kept_back` those that training never sees. Same key, same batch. Raises
-    InputError when there are no such stacks.
+    from, else those for training, or with `kept_back` those that training never sees; invented: share of spectra with
+    lines of elements that do not exist, labelled as strangers. Same key, same batch. Raises InputError when there are
+    no such stacks.
     """
     rng = np.random.default_rng(np.asarray(jax.random.key_data(key)).tolist())
     if stacks is None:
@@ -122,17 +132,18 @@ def draw(
     stack = rng.choice(stacks, number)
     dose = _log_uniform(counts, number, rng=rng)
     seen = view(group, rng=rng) if seen is None else seen
-    features = _counts(
-        group.photons[stack], seen, dose, _drifts(number, rng),
-        key=jax.random.fold_in(key, 1),
-    )  # fmt: skip
+    drifts = _drifts(number, rng)
+    added = invent(number, invented, known=usual_elements(), rng=np.random.default_rng(rng.integers(2**63)))
+    features, shows = _counts(group.photons[stack], seen, dose, drifts, added, key=jax.random.fold_in(key, 1))
     known = rng.random(number) < KNOWN
     share = group.labels.share[stack]
     evidence = dose[:, None, None] * np.where(share > 0, group.labels.delta_chi2[stack], group.labels.absence[stack])
-    visible = np.array([*(row.visible for row in classes), True])
+    labels, mask = share > 0, (evidence >= DETECTABLE) & np.array([*(row.visible for row in classes), True])
+    strange, shows = added.share.any(axis=1), np.asarray(shows) >= DETECTABLE
+    mask[:, 0, -1] = np.where(strange, (labels & mask)[:, 0, -1] | shows, mask[:, 0, -1])
+    labels[:, 0, -1] |= strange
     return Drawn(
-        np.asarray(features), known[:, None] * seen.condition, share > 0,
-        (evidence >= DETECTABLE) & visible, share, group.labels.mass_thickness[stack],
+        np.asarray(features), known[:, None] * seen.condition, labels, mask, share, group.labels.mass_thickness[stack],
         dose * group.labels.order[stack] >= DETECTABLE, dose, stack,
     )  # fmt: skip
 
@@ -180,14 +191,20 @@ def _response(group: SourceGroup, scanner: Instrument) -> np.ndarray:
 
 
 @jax.jit
-def _counts(photons: Array, seen: View, dose: Array, drifts: _Drifts, *, key: PRNGKeyArray) -> Array:
-    """Poisson counts float32 [spectrum, channel]."""
+def _counts(
+    photons: Array, seen: View, dose: Array, drifts: _Drifts, added: Invented, *, key: PRNGKeyArray
+) -> tuple[Array, Array]:
+    """Poisson counts float32 [spectrum, channel], and the chi2 that the added lines are worth [spectrum]."""
     photons = photons.astype(jnp.float32)
     spectra = photons @ seen.response
     spectra += (photons @ (seen.scattered * seen.response.sum(axis=1)))[:, None] * seen.parasites
     axis = jnp.asarray(grid(), jnp.float32)
     smooth = jax.vmap(lambda decay: smooth_background(axis, decay=decay))(drifts.decay)
     spectra += (drifts.background * spectra.sum(axis=1))[:, None] * smooth
+    lines = jax.vmap(partial(_lines, axis=axis, width=jnp.asarray(seen.width)))(added) * seen.reach
+    lines *= spectra.sum(axis=1, keepdims=True)
+    spectra += lines
+    shows = dose / spectra.sum(axis=1) * (lines**2 / jnp.maximum(spectra, 1e-12)).sum(axis=1)
     zero = -LOW * CHANNELS / (HIGH - LOW) - 0.5
     spectra = jax.vmap(lambda row, share: pile_up(row, share, zero_channel=zero))(spectra, drifts.pile_up)
     spectra = jax.vmap(lambda row, gain, offset, blur: jitter(row, gain, offset, blur=blur))(
@@ -195,4 +212,10 @@ def _counts(photons: Array, seen: View, dose: Array, drifts: _Drifts, *, key: PR
     )
     spectra *= seen.reach
     spectra *= (dose / spectra.sum(axis=1))[:, None]
-    return poisson(spectra, key=key).astype(jnp.float32)
+    return poisson(spectra, key=key).astype(jnp.float32), shows
+
+
+def _lines(added: Invented, *, axis: Array, width: Array) -> Array:
+    """Gaussians of some lines, in shares of the counts [channel]."""
+    place = (axis[:, None] - added.energy) / width[:, None]
+    return (jnp.exp(-0.5 * place**2) / (width[:, None] * ROOT) * added.share).sum(axis=1) * (axis[1] - axis[0])

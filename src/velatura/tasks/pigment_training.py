@@ -24,6 +24,7 @@ from velatura.tasks.pigment_model import PigmentModel, raw_outputs, sigmoid
 VIEWS = 8  # instruments in a batch
 ROUND = 8  # steps that look through the same instruments: their responses cost more than the spectra
 COUNTS = (1e3, 1e5)  # range of the dose
+INVENTED = 0.1  # share of spectra with lines of elements that do not exist
 SHARES, HIDDEN, MASS = 0.1, 0.1, 0.02  # weight of the other losses beside that of presence
 LEAST_MASS = 1e-3  # mg/cm2
 MG = 1e3  # mg in a g
@@ -58,10 +59,12 @@ class Lessons:
         size: int = 512,
         counts: tuple[float, float] = COUNTS,
         left_out: Sequence[str] = (),
+        invented: float = INVENTED,
     ) -> None:
         """Prepare batches of `size` spectra, a multiple of 8, of doses in `counts`.
 
-        left_out: names of classes that are never shown. Raises InputError for unknown ones and for another size.
+        left_out: names of classes that are never shown; invented: share of spectra with lines of no element.
+        Raises InputError for unknown ones and for another size.
         """
         if size % VIEWS:
             raise InputError(f"a batch mixes {VIEWS} instruments; {size} spectra is no multiple. Ask for 512")
@@ -70,6 +73,7 @@ class Lessons:
             if name not in names:
                 raise InputError(f"no XRF class {name!r} to leave out{did_you_mean(name, names)}")
         self._groups, self._classes, self._key, self._size, self._counts = groups, classes, key, size, counts
+        self._invented = invented
         self._stacks = [shown_stacks(group, [name in left_out for name in names]) for group in groups]
         self._usable = [number for number, rows in enumerate(self._stacks) if len(rows)]
         self._views = lru_cache(2)(self._drawn_views)
@@ -80,7 +84,7 @@ class Lessons:
         drawn = [
             draw(
                 self._groups[number], self._classes, self._size // VIEWS, key=jax.random.fold_in(key, place),
-                counts=self._counts, stacks=self._stacks[number], seen=seen,
+                counts=self._counts, stacks=self._stacks[number], seen=seen, invented=self._invented,
             )
             for place, (number, seen) in enumerate(self._views(step // ROUND))
         ]  # fmt: skip
