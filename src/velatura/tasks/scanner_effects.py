@@ -13,14 +13,13 @@ import numpy as np
 from scipy.ndimage import gaussian_filter1d
 from scipy.optimize import minimize, nnls
 
-from velatura.base.axis import channel_edges
 from velatura.base.progress import Progress, silent
 from velatura.physics.counting import smooth_background
 from velatura.physics.detector import FWHM_PER_SIGMA, Detector, line_response
 from velatura.physics.instrument import Instrument
 from velatura.physics.surroundings import parasite_lines, passed
 from velatura.scene.sources import SourceGroup
-from velatura.scene.training import View, described, grid
+from velatura.scene.training import View, grid, view
 from velatura.spectra.rebin import rebin_to
 
 STACKS = 128  # that the sum spectrum is composed of
@@ -72,13 +71,9 @@ def with_effects(group: SourceGroup, instrument: Instrument, effects: Effects) -
     response *= through[:, None]
     if effects.background:
         response += effects.background * response.sum(axis=1, keepdims=True) * _smooth(effects.decay)
-    scattered = (np.arange(len(group.energy)) >= group.lines).astype(np.float32)
     housing = parasite_lines(replace(instrument, tube=group.instrument.tube, detector=detector), axis)
-    covered = channel_edges(group.instrument.axis())
-    reach = ((grid() >= covered[0]) & (grid() <= covered[-1])).astype(np.float32)
-    return View(
-        response.astype(np.float32), scattered, housing.astype(np.float32), described(group.instrument), reach
-    )  # fmt: skip
+    plain = view(group, rng=np.random.default_rng(0), instrument=replace(group.instrument, detector=detector))
+    return plain._replace(response=response.astype(np.float32), parasites=housing.astype(np.float32))
 
 
 def fit_effects(
