@@ -8,6 +8,7 @@ SCORES = (
     "visible F1",
     "decidable F1",
     "hidden F1",
+    "beneath F1",
     "low F1",
     "trace F1",
     "visible AP",
@@ -35,7 +36,7 @@ def page_of(found: dict, figures: Sequence[str]) -> str:
         parts.append(f"## {TITLES[dose]}\n\n" + _table(found, dose, columns))
     if any("palette" in numbers for numbers in found.values()):
         title = "## A palette of 21 pigments, known beforehand (2,000 to 50,000 counts)\n\n"
-        parts.append(title + _table(found, "palette", SCORES[:7]))
+        parts.append(title + _table(found, "palette", SCORES[:8]))
     last = doses[-1]
     parts.append(f"## Where errors come from ({TITLES[last]})\n\n" + _table(found, last, WHERE))
     parts.append(f"## Recall by evidence ({TITLES[last]})\n\n" + _by_evidence(found, last))

@@ -25,16 +25,22 @@ COVERS = (0.3, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0)  # mg/cm2
 
 
 def tasks_of(truth: np.ndarray, mask: np.ndarray, share: np.ndarray) -> dict[str, tuple[int, np.ndarray]]:
-    """Return what is scored by name: number of the paint, and labels that count, bool [spectrum, class]."""
+    """Return what is scored by name: number of the paint, and labels that count, bool [spectrum, class].
+
+    beneath: hidden classes where there is a hidden paint; low, trace: spectra with such a pigment that shows.
+    """
     known = slice(0, truth.shape[2] - 1)
     visible, hidden = mask[:, 0, known], mask[:, 1, known]
     there, part = truth[:, 0, known], share[:, 0, known]
-    return {
+    found = {
         "visible": (0, visible),
         "hidden": (1, hidden),
-        "low": (0, visible & (~there | (part <= LOW))),
-        "trace": (0, visible & (~there | (part <= TRACE))),
+        "beneath": (1, hidden & truth[:, 1].any(axis=1, keepdims=True)),
     }
+    for name, most in (("low", LOW), ("trace", TRACE)):
+        little = visible & (~there | (part <= most))
+        found[name] = (0, little & (little & there).any(axis=1, keepdims=True))
+    return found
 
 
 def thresholds_of(truth: np.ndarray, mask: np.ndarray, probability: np.ndarray) -> np.ndarray:

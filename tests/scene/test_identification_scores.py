@@ -35,13 +35,16 @@ def _set(truth, *, mask=None, share=None, classes=2):
     )
 
 
-def test_low_concentrations_keep_all_negatives_and_only_small_shares(modules) -> None:
-    spectra = _set(np.ones((3, 2, 3)), share=np.array([0.04, 0.5, 0.0])[:, None, None] * np.ones((3, 2, 3)))
-    spectra.truth[2] = False
+def test_low_concentrations_are_scored_where_there_is_one_and_without_large_shares(modules) -> None:
+    truth = [[[1, 0, 0], [0, 0, 0]], [[1, 1, 0], [0, 1, 0]], [[0, 0, 0], [0, 0, 0]], [[1, 1, 0], [1, 0, 0]]]
+    spectra = _set(truth)
+    spectra.share[[0, 1], 0, 0] = 0.04, 0.009
+    spectra.share[3, 0] = 0.5
     tasks = modules.scores.tasks_of(spectra.truth, spectra.mask, spectra.share)
-    assert tasks["low"][1].tolist() == [[True, True], [False, False], [True, True]]
-    assert tasks["trace"][1].tolist() == [[False, False], [False, False], [True, True]]
-    assert tasks["hidden"][0] == 1
+    assert tasks["low"][1].tolist() == [[True, True], [True, False], [False, False], [False, False]]
+    assert tasks["trace"][1].tolist() == [[False, False], [True, False], [False, False], [False, False]]
+    assert tasks["beneath"][1].tolist() == [[False, False], [True, True], [False, False], [True, True]]
+    assert tasks["hidden"][0] == tasks["beneath"][0] == 1
 
 
 def test_a_perfect_answer_scores_one_and_an_undetectable_label_never_counts(modules) -> None:

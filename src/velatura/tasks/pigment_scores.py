@@ -30,6 +30,7 @@ from velatura.train.metrics import (
 )
 
 LOW = 0.05  # volume share of a pigment in its paint up to which its concentration is low
+SAID = 0.05  # probability from which an answer is more than "surely not"
 SHRINK = 10.0  # weight that keeps the offsets of rare classes small
 ENOUGH = 15  # labels of a class that may set a threshold of their own
 SAME = 1e-4  # of the largest variance: directions in which embeddings do not vary
@@ -91,17 +92,26 @@ def calibrate(raw: Raw, spectra: Spectra, *, usual: np.ndarray) -> Calibration:
 
 
 def scores(answers: Answers, spectra: Spectra, thresholds: np.ndarray) -> dict[str, float]:
-    """Return macro F1, average precision, calibration error and AUROC; thresholds: [paint, class]."""
+    """Return macro F1, average precision, calibration error and AUROC; thresholds: [paint, class].
+
+    visible, hidden: over all spectra; beneath: hidden classes where there is a hidden paint; low: over spectra with a
+    pigment of 5 % or less that shows, whether such pigments are found and absent ones are not. Nearly all labels are
+    absent and easily so: calibration_error_said leaves out those given less than 5 %.
+    """
     drawn, classes = spectra.drawn, answers.probability.shape[2]
     labels, mask = drawn.labels[..., :classes], drawn.mask[..., :classes]
     low = mask[:, 0] & ((drawn.share[:, 0, :classes] <= LOW) | ~labels[:, 0])
-    cases = {"visible": (0, mask[:, 0]), "hidden": (1, mask[:, 1]), "low": (0, low)}
+    low &= (low & labels[:, 0]).any(axis=1, keepdims=True)
+    beneath = mask[:, 1] & drawn.labels[:, 1].any(axis=1, keepdims=True)
+    cases = {"visible": (0, mask[:, 0]), "hidden": (1, mask[:, 1]), "beneath": (1, beneath), "low": (0, low)}
     found = {}
     for name, (paint, counts) in cases.items():
         truth, said = labels[:, paint], answers.probability[:, paint]
         found[f"f1_{name}"] = macro_f1(truth, said, mask=counts, threshold=thresholds[paint])
         found[f"precision_{name}"] = mean_over_classes(average_precisions(truth, said, mask=counts))
     found["calibration_error"] = expected_calibration_error(labels, answers.probability, mask=mask)
+    said = mask & (answers.probability > SAID)
+    found["calibration_error_said"] = expected_calibration_error(labels, answers.probability, mask=said)
     for name, values in (("unknown", answers.unknown), ("strangeness", answers.strangeness)):
         found[f"auroc_{name}"] = auroc(values[spectra.pure], values[spectra.stranger])
     return found
