@@ -46,8 +46,8 @@ class Recipe:
 
 RECIPES = {
     "full": Recipe(),
-    "short": Recipe(steps=5_000, groups=60),
-    "fast": Recipe(design="fast", steps=20_000, teacher="best"),
+    "short": Recipe(design="fast", steps=3_000, groups=60),
+    "fast": Recipe(design="fast", steps=4_000, teacher="best"),
 }
 
 

@@ -44,7 +44,8 @@ def pigments(
         Run folder; the weights are its pigments.safetensors (velatura identify --model FILE). With --finetune: the file
         of the adapted weights.
     recipe
-        short (under an hour on two cores), full (that of the shipped weights), fast (a small network for previews).
+        short (a small network, minutes on two cores), full (that of the shipped weights), fast (the small network of
+        previews, taught by the best).
     design
         residual, transformer, perceptron or fast, in place of the recipe's.
     steps
