@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from velatura.chain.train_pigments import Recipe
     from velatura.tasks.pigment_adaptation import SpotScores
 
+CALIBRATE = 0.002  # gain beyond which a scan should be calibrated rather than learned
 ADAPT = Group("Adapting to a scanner", sort_key=1)
 train = App(name="train", help="Train networks again, or adapt them to your scanner.")
 
@@ -108,6 +109,12 @@ def _adapt(
     head = None if instrument is None else preset(instrument)
     with progress_bar() as progress:
         found = finetune_pigments(weights, scan, spots, output=output, instrument=head, seed=seed, progress=progress)
+    if found.effects is not None:
+        seen = found.effects.effects
+        noise = "" if seen.noise is None else f", noise {1e3 * seen.noise:.0f} eV"
+        say(f"the scan's axis: gain x {seen.gain:.4f}, offset {1e3 * seen.offset:+.0f} eV{noise}")
+        if abs(seen.gain - 1) > CALIBRATE:
+            say("that is far off: calibrate the scan first (velatura calibrate), then adapt again")
     if found.before is not None:
         say(f"{found.spots} spots, before: {_plain(found.before)}")
     if found.after is not None:
