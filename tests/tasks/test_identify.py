@@ -11,7 +11,7 @@ import xarray as xr
 from velatura.base.cube import make_cube
 from velatura.base.errors import InputError
 from velatura.scene.training import grid
-from velatura.tasks.identify import Identification, axis_notes, identify, names_in, on_grid
+from velatura.tasks.identify import Identification, at_most, axis_notes, identify, names_in, on_grid
 from velatura.tasks.pigment_evidence import evidence_table
 from velatura.tasks.pigment_model import PigmentModel, predict, untrained
 from velatura.tasks.pigment_regions import region_sums, regions_of
@@ -109,6 +109,18 @@ def test_counts_on_the_grid_are_whole_and_inside(counts) -> None:
     inside = (axis - GAIN / 2 >= 0.5) & (axis + GAIN / 2 <= 41)
     assert np.all(features.sum(axis=1) >= counts.reshape(-1, CHANNELS)[:, inside].sum(axis=1))
     assert grid()[features.sum(axis=0)[: len(grid()) // 2].argmax()] == pytest.approx(8.04, abs=0.1)
+
+
+def test_strong_spectra_are_thinned_and_stay_poisson(rng) -> None:
+    weak, strong = rng.poisson(20.0, (1, 1024)), rng.poisson(2000.0, (300, 1024))
+    features = np.concatenate([weak, strong]).astype(np.float32)
+    seen = at_most(features, seed=2)
+    np.testing.assert_array_equal(seen[0], features[0])
+    assert np.all(seen == np.rint(seen))
+    assert np.all(seen <= features)
+    assert seen[1:].sum(axis=1).mean() == pytest.approx(1e5, rel=1e-3)
+    assert np.var(seen[1:], axis=0).mean() == pytest.approx(seen[1:].mean(), rel=0.02)
+    np.testing.assert_array_equal(at_most(features[5:9], seed=2, first=5), seen[5:9])
 
 
 def test_the_table_tells_of_each_region(model, counts) -> None:
