@@ -1,14 +1,16 @@
 """What a network says of measured spectra, and whether it is so."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from real_samples import Sample, measured, told
+from real_samples import Measured, Sample, measured, told
 
+from velatura.base.axis import channel_edges, redistribute
 from velatura.scene.classes import XrfClass
-from velatura.spectra.explain import elements_in
+from velatura.scene.training import grid
+from velatura.spectra.explain import Found, elements_in
 from velatura.tasks.explain_pigments import PAINTS
 from velatura.tasks.identify import on_grid
 from velatura.tasks.pigment_model import Answers, PigmentModel, predict
@@ -17,9 +19,8 @@ from velatura.tasks.pigment_rules import read_answers, rules_for
 PRESENT = 1e-4  # mass share from which an element may be named
 PLENTY = 1e-2  # mass share from which it should be
 MOST = 1e5  # counts of the strongest training spectra
-EACH = 10  # of how many pixels of a large scan one is asked
-LARGE = 2000
-SEEN = 0.02  # counts of an element's best line over the strongest: it is plenty where no composition is known
+FEW = 64
+SEEN = 0.02  # counts of an element's best line over the strongest, from which a fit of lines is believed
 
 
 class Asked(NamedTuple):
@@ -32,8 +33,8 @@ class Asked(NamedTuple):
     """Elements that may be named."""
     plenty: frozenset[str]
     """Elements that a pigment class is named after and that should be."""
-    by_lines: frozenset[str]
-    """What a fit of lines finds in the sum."""
+    by_lines: tuple[str, ...]
+    """What a fit of lines finds in the first spectrum, or the sum of a scan, the strongest line first."""
 
 
 class Said(NamedTuple):
@@ -66,25 +67,28 @@ class Verdict(NamedTuple):
 def gather(samples: Iterable[Sample], folder: Path, *, classes: Sequence[XrfClass], seed: int = 0) -> list[Asked]:
     """Read all samples and bring them onto the grid; those whose files are absent are left out."""
     heads = {part for row in classes if row.visible for part in row.name.split("-")}
-    found = []
-    for sample in samples:
-        parts = list(measured(sample, folder))
-        if not parts:
-            continue
-        lines = frozenset().union(*({one.element for one in _lines(part, sample)} for part in parts[:1]))
-        strong = _strong(parts[0], sample)
-        chosen = [part.counts[:: EACH if len(part.counts) > LARGE else 1] for part in parts]
-        axes = {part.energy.tobytes(): part.energy for part in parts}
-        features = np.concatenate([
-            on_grid(np.concatenate([c for c, p in zip(chosen, parts, strict=True) if p.energy.tobytes() == key]),
-                    energy, seed=seed)
-            for key, energy in axes.items()
-        ])  # fmt: skip
-        held = sample.composition
-        present = frozenset(e for e, share in held.items() if share >= PRESENT) if held else lines
-        plenty = frozenset(e for e, share in held.items() if share >= PLENTY) if held else strong
-        found.append(Asked(sample, features, present, plenty & heads, lines))
-    return found
+    rng = np.random.default_rng(seed)
+    return [_asked(sample, parts, heads, rng=rng) for sample in samples if (parts := list(measured(sample, folder)))]
+
+
+def _asked(sample: Sample, parts: Sequence[Measured], heads: Set[str], *, rng: np.random.Generator) -> Asked:
+    features = np.concatenate([_on_grid(part, rng=rng) for part in parts])
+    lines = sorted(_lines(parts[0], sample), key=lambda one: -one.counts)
+    strong = tuple(one.element for one in lines if one.role == "sample" and one.counts >= SEEN * lines[0].counts)
+    present, plenty = (
+        frozenset(element for element, share in sample.composition.items() if share >= least)
+        for least in (PRESENT, PLENTY)
+    )
+    return Asked(sample, features, present, plenty & heads, strong)
+
+
+def _on_grid(part: Measured, *, rng: np.random.Generator) -> np.ndarray:
+    """Few spectra by `redistribute`, which costs nothing to start; a scan's pixels compiled."""
+    if len(part.counts) > FEW:
+        return on_grid(part.counts, part.energy, seed=0)
+    edges, ends = channel_edges(part.energy), channel_edges(grid())[[0, -1]]
+    inside = (edges[:-1] >= ends[0]) & (edges[1:] <= ends[1])
+    return redistribute(part.counts[:, inside], part.energy[inside], grid(), rng=rng).astype(np.float32)
 
 
 def answers_for(
@@ -146,13 +150,8 @@ def _word(asked: Asked, names: Sequence[str], *, unknown: bool) -> str:
     return "called a pigment" if names else "silent"
 
 
-def _lines(part, sample: Sample):
-    voltage = None if sample.scanner is None else sample.scanner.tube.voltage
-    anode = None if sample.scanner is None else sample.scanner.tube.anode
-    return elements_in(part.counts.sum(axis=0).astype(float), part.energy, anode=anode, tube_voltage=voltage)
-
-
-def _strong(part, sample: Sample) -> frozenset[str]:
-    lines = _lines(part, sample)
-    most = max((one.counts for one in lines), default=0)
-    return frozenset(one.element for one in lines if one.counts >= SEEN * most)
+def _lines(part: Measured, sample: Sample) -> Sequence[Found]:
+    """What a fit of lines finds in the sum of some spectra."""
+    tube = None if sample.scanner is None else sample.scanner.tube
+    known = {} if tube is None else {"anode": tube.anode, "tube_voltage": tube.voltage}
+    return elements_in(part.counts.sum(axis=0).astype(float), part.energy, **known)
