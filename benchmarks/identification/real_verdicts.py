@@ -12,14 +12,15 @@ from velatura.scene.classes import XrfClass
 from velatura.scene.training import grid
 from velatura.spectra.explain import Found, elements_in
 from velatura.tasks.explain_pigments import PAINTS
-from velatura.tasks.identify import on_grid
+from velatura.tasks.identify import MOST_COUNTS, at_most, on_grid
 from velatura.tasks.pigment_model import Answers, PigmentModel, predict
 from velatura.tasks.pigment_rules import read_answers, rules_for
 
 PRESENT = 1e-4  # mass share from which an element may be named
 PLENTY = 1e-2  # mass share from which it should be
-MOST = 1e5  # counts of the strongest training spectra
-FEW = 64
+FEW = 64  # spectra that are brought onto the grid without a compiled program
+DRAWS = 8  # thinnings of each of few spectra
+WORDS = ("right", "called a pigment", "silent", "wrong element", "lines where none are")
 SEEN = 0.02  # counts of an element's best line over the strongest, from which a fit of lines is believed
 
 
@@ -42,7 +43,7 @@ class Said(NamedTuple):
 
     asked: Asked
     features: np.ndarray
-    """As the network saw them."""
+    """As the network saw them, the first thinning of each spectrum first."""
     condition: np.ndarray
     answers: Answers
     there: np.ndarray
@@ -61,7 +62,7 @@ class Verdict(NamedTuple):
     """Elements of the found classes."""
     unknown: bool
     word: str
-    """right, called a pigment, silent, wrong element, lines where none are."""
+    """One of WORDS."""
 
 
 def gather(samples: Iterable[Sample], folder: Path, *, classes: Sequence[XrfClass], seed: int = 0) -> list[Asked]:
@@ -92,28 +93,27 @@ def _on_grid(part: Measured, *, rng: np.random.Generator) -> np.ndarray:
 
 
 def answers_for(
-    model: PigmentModel, asked: Sequence[Asked], *, tell: bool = True, most: float = MOST, seed: int = 0
+    model: PigmentModel, asked: Sequence[Asked], *, tell: bool = True, most: int = MOST_COUNTS, seed: int = 0
 ) -> list[Said]:
-    """Ask the network about everything at once; most: counts to which stronger spectra are thinned."""
-    rng, rules = np.random.default_rng(seed), rules_for(model)
-    features = [thinned(one.features, most, rng=rng) for one in asked]
-    conditions = [np.broadcast_to(told(one.sample) * tell, (len(one.features), 8)) for one in asked]
-    answers, unknown = read_answers(
-        predict(model, np.concatenate(features), np.concatenate(conditions).astype(np.float32)), rules
-    )
-    there = answers.probability >= rules.thresholds
+    """Ask the network about everything at once; most: counts to which stronger spectra are thinned.
+
+    Where there are few spectra the answer is the mean of those for DRAWS thinnings.
+    """
+    rules = rules_for(model)
+    draws = [DRAWS if len(one.features) <= FEW else 1 for one in asked]
+    features = [np.concatenate([at_most(one.features, seed=seed + turn, most=most) for turn in range(many)])
+                for one, many in zip(asked, draws, strict=True)]  # fmt: skip
+    conditions = [np.broadcast_to(told(one.sample) * tell, (len(rows), 8))
+                  for one, rows in zip(asked, features, strict=True)]  # fmt: skip
+    whole = predict(model, np.concatenate(features), np.concatenate(conditions).astype(np.float32))
     ends = np.cumsum([len(rows) for rows in features])[:-1]
-    parts = zip(*(np.split(array, ends) for array in (*answers, there, unknown)), strict=True)
-    return [
-        Said(one, rows, condition, Answers(*part[:-2]), part[-2], part[-1])
-        for one, rows, condition, part in zip(asked, features, conditions, parts, strict=True)
-    ]
-
-
-def thinned(features: np.ndarray, most: float, *, rng: np.random.Generator) -> np.ndarray:
-    """Keep each count with the same chance, so that about `most` are left; Poisson counts stay Poisson."""
-    chance = np.minimum(1, most / np.maximum(features.sum(axis=1, keepdims=True), 1))
-    return rng.binomial(features.astype(np.int64), chance).astype(np.float32)
+    parts = zip(*(np.split(array, ends) for array in whole), strict=True)
+    found = []
+    for one, many, rows, condition, part in zip(asked, draws, features, conditions, parts, strict=True):
+        mean = Answers(*(array.reshape(many, -1, *array.shape[1:]).mean(axis=0) for array in part))
+        answers, unknown = read_answers(mean, rules)
+        found.append(Said(one, rows, condition, answers, answers.probability >= rules.thresholds, unknown))
+    return found
 
 
 def judged(said: Said, classes: Sequence[XrfClass]) -> Verdict:
@@ -134,18 +134,24 @@ def words(said: Said, classes: Sequence[XrfClass]) -> list[str]:
     return [_word(said.asked, row, unknown=bool(un)) for row, un in zip(names, said.unknown, strict=True)]
 
 
+def is_scan(sample: Sample) -> bool:
+    """Tell whether a sample is all the pixels of a scan."""
+    return sample.name.endswith("pixels")
+
+
 def elements_of(names: Iterable[str]) -> frozenset[str]:
     """Return the elements that classes are named after."""
     return frozenset(part for name in names for part in name.split("-"))
 
 
 def _word(asked: Asked, names: Sequence[str], *, unknown: bool) -> str:
-    expected = asked.sample.expected
-    if expected == "nothing" and names:
-        return "lines where none are"
+    """Elements that are not there are the worst; then what should be unknown and is not."""
+    expected = asked.sample.expected.split(" or ")
+    if "nothing" in expected:
+        return "lines where none are" if names else "right"
     if elements_of(names) - asked.present:
         return "wrong element"
-    if expected in ("nothing", "") or (expected == "unknown" and unknown) or expected in names:
+    if expected == [""] or ("unknown" in expected and unknown) or set(expected) & set(names):
         return "right"
     return "called a pigment" if names else "silent"
 
