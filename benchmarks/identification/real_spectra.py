@@ -27,8 +27,8 @@ FOREIGN = ("Al", "Si", "Cl", "Ar", "V", "Ni", "Ga", "Ge", "Rb", "Y", "Zr", "Mo",
 DRAWN = (
     ("tube", "stainless steel", ("visible", "unknown")),
     ("tube", "stream sediment STSD-2", ("visible", "unknown")),
-    ("tube", "tin", ("visible", "Sn")),
-    ("one energy", "multi-element standard, 17.4 keV", ("visible", "Pb-Cr-Mo")),
+    ("tube", "silicon wafer", ("visible", "Cr")),
+    ("tube", "rock, Laguna Salinas: sum", ("visible", "Fe-K")),
 )
 WAYS = {
     "as above": {},
