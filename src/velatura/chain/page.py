@@ -48,7 +48,8 @@ def make_report(workspace: Workspace, folder: Path | None = None, *, truth: Demo
 
 def single_images(identify: xr.Dataset) -> xr.Dataset:
     """Return the pigment maps with the two paints under names of their own, each image along at most one axis."""
-    paints = {str(paint): identify.probability.sel(paint=paint, drop=True) for paint in identify.paint.values}
+    images = identify.probability.reset_coords(drop=True)
+    paints = {str(paint): images.sel(paint=paint, drop=True) for paint in identify.paint.values}
     single = identify.drop_dims("paint").assign({f"probability_{name}": image for name, image in paints.items()})
     return single.drop_vars(["answered", "unexplained", "regions"], errors="ignore")
 
