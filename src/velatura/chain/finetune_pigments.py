@@ -189,7 +189,7 @@ def _bench(
     plan = SourcePlan(groups=GROUPS, stacks=STACKS, seed=seed, held_out=HELD_OUT, instrument=instrument)
     bank = complete_bank(run.folder / "bank", plan, progress=progress)
     parts = split(plan)
-    groups = tuple(read_groups(bank, some) for some in (parts.training, parts.calibration, parts.held_out))
+    groups = read_groups(bank, parts.training), read_groups(bank, parts.calibration), read_groups(bank, parts.held_out)
     fitted = None if cube is None else _fitted(cube, groups[0][:COMPOSING], seed=seed, progress=progress)
     condition = np.zeros(8, np.float32) if instrument is None else described(instrument)
     keys = jax.random.split(jax.random.key(seed), 8)

@@ -232,7 +232,7 @@ def spot_scores(answers: Answers, spots: Spots, thresholds: np.ndarray) -> SpotS
     flat = [a.reshape(len(a), -1) for a in (labels, found.astype(float), mask)]
     f1 = macro_f1(flat[0], flat[1], mask=flat[2])
     told = (labels & mask).any(axis=(1, 2))
-    every = (~(labels & mask) | found).all(axis=(1, 2))[told]
+    every = np.all(~(labels & mask) | found, axis=(1, 2))[told]
     return SpotScores(f1, float(chance[mask].mean()), float(every.mean()) if len(every) else float("nan"))
 
 

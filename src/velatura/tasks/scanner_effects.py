@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
+import jax.numpy as jnp
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
 from scipy.optimize import minimize, nnls
@@ -132,4 +133,4 @@ def _seen(sharp: np.ndarray, effects: Effects) -> np.ndarray:
 
 
 def _smooth(decay: float) -> np.ndarray:
-    return np.asarray(smooth_background(grid().astype(np.float32), decay=decay), np.float64)
+    return np.asarray(smooth_background(jnp.asarray(grid(), jnp.float32), decay=decay), np.float64)
