@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from velatura.base.errors import InputError
-from velatura.nn.layers import Convolution, DropPath, count_parameters, dose, features
+from velatura.nn.layers import Convolution, DropPath, count_parameters, dose, features, line_evidence
 from velatura.nn.spectrum_net import (
     DESIGNS,
     Heads,
@@ -24,7 +24,7 @@ from velatura.nn.spectrum_net import (
 )
 
 SMALL = Shapes(channels=256, instrument=5, classes=7)
-PARAMETERS = {"residual": 986_635, "transformer": 280_827, "perceptron": 4_606_971, "fast": 649_723}
+PARAMETERS = {"residual": 986_635, "transformer": 280_827, "perceptron": 4_677_691, "fast": 911_867}
 
 
 @pytest.fixture(autouse=True)
@@ -199,3 +199,12 @@ except TypeCheckError:
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=120)
     assert done.returncode == 7, done.stderr
+
+
+def test_line_evidence_is_the_top_hat_filter_in_standard_deviations(rng) -> None:
+    counts = rng.poisson(3, 256).astype(np.float32)
+    weights = np.concatenate([np.full(2, -1.25), np.ones(5), np.full(2, -1.25)])
+    height, variance = (np.convolve(counts, w, "same") for w in (weights, weights**2))
+    expected = np.arcsinh(height / np.sqrt(variance + 1))
+    np.testing.assert_allclose(line_evidence(jnp.asarray(counts)), expected, atol=1e-5)
+    assert abs(weights.sum()) < 1e-12

@@ -253,7 +253,7 @@ def build(design: str, shapes: Shapes, *, key: PRNGKeyArray) -> SpectrumNet:
     """Make a network with random weights, float32; raises InputError for an unknown design.
 
     Parameters at the default shapes and millions of operations for one spectrum: residual 986,635 and 19,
-    transformer 280,827 and 20, perceptron 4,606,971 and 9, fast 649,723 and 1.3. A perceptron of equal cost would not
+    transformer 280,827 and 20, perceptron 4,677,691 and 9, fast 911,867 and 1.8. A perceptron of equal cost would not
     fit into 10 MB; benchmarks/spectrum_net.py measures the speeds.
     """
     if design not in DESIGNS:

@@ -139,8 +139,8 @@ def raw_outputs(net: SpectrumNet, features: np.ndarray, condition: np.ndarray) -
     """Return the outputs for spectra float32 [n, 1024] of instruments float32 [n, 8], in batches of one size."""
     parts = []
     for start in range(0, len(features), BATCH):
-        rows = np.minimum(np.arange(start, start + BATCH), len(features) - 1)
-        part = _forward(net, jnp.asarray(features[rows]), jnp.asarray(condition[rows]))
+        rows = slice(start, start + BATCH)
+        part = _forward(net, *(_filled(values[rows]) for values in (features, condition)))
         parts.append([np.asarray(values)[: len(features) - start] for values in part])
     if not parts:
         parts = [[np.asarray(values)[:0] for values in _forward(net, *map(jnp.asarray, _blank()))]]
@@ -193,6 +193,12 @@ def _forward(net: SpectrumNet, features: Array, condition: Array) -> tuple[Array
         return (*net.heads(embedding), embedding)
 
     return jax.vmap(one)(features, condition)
+
+
+def _filled(rows: np.ndarray) -> Array:
+    """A batch of the one size; the last one is filled up with zeros."""
+    lacking = BATCH - len(rows)
+    return jnp.asarray(np.pad(rows, [(0, lacking), (0, 0)]) if lacking else rows, jnp.float32)
 
 
 def _blank() -> tuple[np.ndarray, np.ndarray]:
