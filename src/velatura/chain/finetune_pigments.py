@@ -153,23 +153,17 @@ class _Bench:
 
     def calibrated(self, model: "PigmentModel") -> "PigmentModel":
         """Return the model calibrated by simulated spectra as the scanner gives them."""
-        from velatura.tasks.pigment_model import raw_outputs
-        from velatura.tasks.pigment_scores import calibrate
+        from velatura.tasks.pigment_scores import calibrated_by
 
         apart, usual = self.apart
-        raw = raw_outputs(model.net, apart.drawn.features, apart.drawn.condition)
-        common = raw_outputs(model.net, usual.drawn.features[usual.pure], usual.drawn.condition[usual.pure]).embedding
-        return model._replace(calibration=calibrate(raw, apart, usual=common))
+        return calibrated_by(model, apart, usual=usual)
 
     def scores(self, model: "PigmentModel") -> dict[str, float]:
         """Return scores on the groups that are for nothing else."""
-        from velatura.tasks.pigment_model import predict
-        from velatura.tasks.pigment_scores import held_out_spectra, scores
+        from velatura.tasks.pigment_scores import held_out_spectra, tested
 
         dose = (TEST_DOSE, TEST_DOSE)
-        tested = held_out_spectra(self.groups[2], model.classes, SPECTRA, key=self.keys[7], counts=dose)
-        answers = predict(model, tested.drawn.features, tested.drawn.condition)
-        return {name: round(value, 4) for name, value in scores(answers, tested, model.thresholds).items()}
+        return tested(model, held_out_spectra(self.groups[2], model.classes, SPECTRA, key=self.keys[7], counts=dose))
 
 
 def _bench(
@@ -198,12 +192,12 @@ def _bench(
 
 def _fitted(cube: xr.Dataset, groups: list["SourceGroup"], *, seed: int, progress: Progress) -> "Fitted":
     from velatura.spectra.summary import summarise
-    from velatura.tasks.pigment_spots import on_network_grid
+    from velatura.tasks.identify import on_grid
     from velatura.tasks.scanner_effects import fit_effects
 
     rng = np.random.default_rng(seed)
     whole = np.minimum(summarise(cube, progress=progress).sum_spectrum, 2**32 - 1)[None]
-    counts = on_network_grid(whole, cube.energy.values, rng=rng)[0]
+    counts = on_grid(whole, cube.energy.values, seed=int(rng.integers(2**31)))[0]
     return fit_effects(counts, groups, rng=rng, progress=progress)
 
 

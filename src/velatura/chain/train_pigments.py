@@ -143,14 +143,8 @@ def _published(
 
     from velatura.scene.classes import xrf_classes
     from velatura.scene.sources import split
-    from velatura.tasks.pigment_model import (
-        PigmentModel,
-        architecture,
-        predict,
-        raw_outputs,
-        save_pigments,
-    )
-    from velatura.tasks.pigment_scores import calibrate, held_out_spectra, scores
+    from velatura.tasks.pigment_model import PigmentModel, architecture, save_pigments, uncalibrated
+    from velatura.tasks.pigment_scores import calibrated_by, held_out_spectra, tested
     from velatura.train.weights import ModelCard
 
     classes, keys = xrf_classes(), jax.random.split(jax.random.key(recipe.seed + 1), 3)
@@ -158,13 +152,8 @@ def _published(
     learned = held_out_spectra(apart, classes, CALIBRATION, key=keys[0], counts=DOSES)
     usual = held_out_spectra(groups[::4], classes, 256, key=keys[1], counts=DOSES, kept_back=True)
     card = ModelCard(architecture(recipe.design, classes), asdict(recipe), recipe.seed, {})
-    raw = raw_outputs(net, learned.drawn.features, learned.drawn.condition)
-    common = raw_outputs(net, usual.drawn.features[usual.pure], usual.drawn.condition[usual.pure]).embedding
-    model = PigmentModel(net, classes, calibrate(raw, learned, usual=common), card)
-    tested = held_out_spectra(
-        read_groups(bank, split(plan).held_out), classes, TEST, key=keys[2], counts=(TEST_DOSE, TEST_DOSE)
-    )
-    answers = predict(model, tested.drawn.features, tested.drawn.condition)
-    found = {name: round(value, 4) for name, value in scores(answers, tested, model.thresholds).items()}
+    model = calibrated_by(PigmentModel(net, classes, uncalibrated(len(classes)), card), learned, usual=usual)
+    last = read_groups(bank, split(plan).held_out)
+    found = tested(model, held_out_spectra(last, classes, TEST, key=keys[2], counts=(TEST_DOSE, TEST_DOSE)))
     save_pigments(folder / WEIGHTS, model._replace(card=replace(card, scores=found)))
     return folder / WEIGHTS, found

@@ -6,6 +6,7 @@ the grid itself, where they are Poisson and independent; measured ones come onto
 keeps them so.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
@@ -17,7 +18,7 @@ from jaxtyping import Array, PRNGKeyArray
 
 from velatura.base.errors import InputError
 from velatura.physics.counting import jitter, pile_up, poisson, smooth_background
-from velatura.physics.detector import line_response
+from velatura.physics.detector import FWHM_PER_SIGMA, line_response
 from velatura.physics.instrument import Instrument, random_instrument
 from velatura.physics.simulate import usual_elements
 from velatura.physics.surroundings import parasite_lines, passed
@@ -29,7 +30,6 @@ CHANNELS, LOW, HIGH = 1024, 0.5, 41.0  # the grid: channels of 0.03955 keV betwe
 DETECTABLE = 25.0  # delta chi2, five standard deviations
 GAIN_DRIFT, OFFSET_DRIFT = 0.0025, 0.5  # standard deviation of a factor; channels, uniform both ways
 MOST_BLUR = 0.7  # channels of standard deviation: up to 5 % more width at Mn Ka
-FWHM = 2 * np.sqrt(2 * np.log(2))  # of a Gaussian, in standard deviations
 ROOT = float(np.sqrt(2 * np.pi))
 DECAY = (4.0, 16.0)  # keV, of the smooth background
 ANODES = ("Rh", "Mo", "Ag", "W")
@@ -101,7 +101,7 @@ def view(group: SourceGroup, *, rng: np.random.Generator, instrument: Instrument
     scanner = instrument or new_detector(group, rng=rng)
     scattered = (np.arange(len(group.energy)) >= group.lines).astype(np.float32)
     housing = parasite_lines(scanner, grid()).astype(np.float32)
-    width = (scanner.detector.fwhm(grid()) / FWHM).astype(np.float32)
+    width = (scanner.detector.fwhm(grid()) / FWHM_PER_SIGMA).astype(np.float32)
     return View(_response(group, scanner), scattered, housing, described(scanner), reach, width)
 
 
@@ -124,7 +124,7 @@ def draw(
     lines of elements that do not exist, labelled as strangers. Same key, same batch. Raises InputError when there are
     no such stacks.
     """
-    rng = np.random.default_rng(np.asarray(jax.random.key_data(key)).tolist())
+    rng = rng_of(key=key)
     if stacks is None:
         stacks = np.arange(group.training, len(group.photons)) if kept_back else np.arange(group.training)
     if not len(stacks):
@@ -146,6 +146,16 @@ def draw(
         np.asarray(features), known[:, None] * seen.condition, labels, mask, share, group.labels.mass_thickness[stack],
         dose * group.labels.order[stack] >= DETECTABLE, dose, stack,
     )  # fmt: skip
+
+
+def joined(parts: Sequence[Drawn]) -> Drawn:
+    """Return several batches as one."""
+    return Drawn(*(np.concatenate(values) for values in zip(*parts, strict=True)))
+
+
+def rng_of(*numbers: int, key: PRNGKeyArray) -> np.random.Generator:
+    """Return NumPy's generator for a key, and for numbers such as a step; the same ones give the same draws."""
+    return np.random.default_rng((*np.asarray(jax.random.key_data(key)).tolist(), *numbers))
 
 
 def new_detector(group: SourceGroup, *, rng: np.random.Generator) -> Instrument:

@@ -121,7 +121,8 @@ def on_grid(counts: np.ndarray, energy: np.ndarray, *, seed: int, first: int = 0
     from velatura.scene.training import grid
     from velatura.spectra.regrid import regrid
 
-    return regrid(counts, energy, grid(), key=jax.random.key(seed), first=first).astype(np.float32)
+    whole = np.asarray(counts, np.uint32)
+    return regrid(whole, energy, grid(), key=jax.random.key(seed), first=first).astype(np.float32)
 
 
 def at_most(features: np.ndarray, *, seed: int, first: int = 0, most: int = MOST_COUNTS) -> np.ndarray:

@@ -23,9 +23,9 @@ from velatura.base.progress import Progress, silent
 from velatura.nn.spectrum_net import SpectrumNet
 from velatura.scene.classes import XrfClass
 from velatura.scene.sources import SourceGroup
-from velatura.scene.training import KNOWN, Drawn, View, draw, grid
+from velatura.scene.training import KNOWN, View, draw, grid, rng_of
 from velatura.tasks.pigment_model import Answers, PigmentModel, predict
-from velatura.tasks.pigment_scores import Spectra
+from velatura.tasks.pigment_scores import Spectra, spectra_of
 from velatura.tasks.pigment_spots import Spots
 from velatura.tasks.pigment_training import COUNTS, VIEWS, Batch, batch_of, loss
 from velatura.train.loop import fit, start
@@ -74,7 +74,7 @@ class SpotLessons:
 
     def __call__(self, step: int) -> Batch:
         """Return the batch of one step: spots drawn at random, thinned, with a drift that all of them share."""
-        rng = _rng(self._key, step)
+        rng = rng_of(step, key=self._key)
         rows = rng.integers(len(self._spots.names), size=self._size)
         features = varied(self._spots.features[rows], rng=rng)
         told = (rng.random(self._size) < KNOWN)[:, None] * self._condition
@@ -103,7 +103,7 @@ class ScannerLessons:
     def __call__(self, step: int) -> Batch:
         """Return the batch of one step, from one group."""
         key = jax.random.fold_in(self._key, step)
-        group, view = self._seen[int(_rng(self._key, step).integers(len(self._seen)))]
+        group, view = self._seen[int(rng_of(step, key=self._key).integers(len(self._seen)))]
         return batch_of(
             [draw(group, self._classes, self._size, key=key, counts=self._counts, seen=view)], self._classes
         )
@@ -124,9 +124,7 @@ def spectra_through(
         for place, (group, view) in enumerate(seen)
         for rows in [np.arange(len(group.photons)) if stacks is None else stacks]
     ]
-    drawn = Drawn(*(np.concatenate(values) for values in zip(*parts, strict=True)))
-    there, counted = drawn.labels[..., -1], drawn.mask[..., -1]
-    return Spectra(drawn, np.any(there & counted, axis=1), ~np.any(there, axis=1))
+    return spectra_of(parts)
 
 
 def mixed(parts: Sequence[Callable[[int], Batch]]) -> Callable[[int], Batch]:
@@ -247,7 +245,7 @@ def left_out_answers(
     number = len(spots.names)
     if number < 2:
         raise InputError("one spot alone cannot be left out. Label two or more")
-    parts = np.array_split(_rng(key, 0).permutation(number), min(FOLDS, number))
+    parts = np.array_split(rng_of(0, key=key).permutation(number), min(FOLDS, number))
     said, thresholds = [], []
     for part in parts:
         model = learn(spots.chosen(np.setdiff1d(np.arange(number), part)))
@@ -267,7 +265,3 @@ def answers_for(model: PigmentModel, spots: Spots, condition: np.ndarray) -> Ans
 def _trunk(net: SpectrumNet, features: Array, condition: Array) -> Array:
     """What the trunk makes of spectra before its last matrix, which was taken out, [n, values]."""
     return jax.vmap(lambda counts, told: net.embed(counts, told, key=None))(features, condition)
-
-
-def _rng(key: PRNGKeyArray, number: int) -> np.random.Generator:
-    return np.random.default_rng((*np.asarray(jax.random.key_data(key)).tolist(), number))

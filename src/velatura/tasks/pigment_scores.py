@@ -9,13 +9,16 @@ from jaxtyping import PRNGKeyArray
 
 from velatura.scene.classes import XrfClass
 from velatura.scene.sources import SourceGroup
-from velatura.scene.training import Drawn, draw
+from velatura.scene.training import Drawn, draw, joined
 from velatura.tasks.pigment_model import (
     RANKS,
     Answers,
     Calibration,
+    PigmentModel,
     Raw,
     distances,
+    predict,
+    raw_outputs,
     sigmoid,
     uncalibrated,
     unknown_evidence,
@@ -62,7 +65,12 @@ def held_out_spectra(
             own = jax.random.fold_in(jax.random.fold_in(key, place), start)
             size = min(256, number - start)
             parts.append(draw(group, classes, size, key=own, counts=counts, kept_back=kept_back))
-    drawn = Drawn(*(np.concatenate(values) for values in zip(*parts, strict=True)))
+    return spectra_of(parts)
+
+
+def spectra_of(parts: Sequence[Drawn]) -> Spectra:
+    """Return batches of spectra as one set."""
+    drawn = joined(parts)
     there, seen = drawn.labels[..., -1], drawn.mask[..., -1]
     return Spectra(drawn, np.any(there & seen, axis=1), ~np.any(there, axis=1))
 
@@ -89,6 +97,19 @@ def calibrate(raw: Raw, spectra: Spectra, *, usual: np.ndarray) -> Calibration:
     far = distances(raw.embedding, found)
     found = found._replace(distances=np.quantile(far[spectra.pure], np.linspace(0, 1, RANKS)))
     return Calibration(*(np.asarray(values, np.float32) for values in _with_unknown(found, raw, spectra)))
+
+
+def calibrated_by(model: PigmentModel, apart: Spectra, *, usual: Spectra) -> PigmentModel:
+    """Return a model with the calibration that its answers to some held-out spectra ask for; usual: of training."""
+    raw = raw_outputs(model.net, apart.drawn.features, apart.drawn.condition)
+    common = raw_outputs(model.net, usual.drawn.features[usual.pure], usual.drawn.condition[usual.pure]).embedding
+    return model._replace(calibration=calibrate(raw, apart, usual=common))
+
+
+def tested(model: PigmentModel, spectra: Spectra) -> dict[str, float]:
+    """Return the `scores` of a model on some spectra, to four decimals."""
+    answers = predict(model, spectra.drawn.features, spectra.drawn.condition)
+    return {name: round(value, 4) for name, value in scores(answers, spectra, model.thresholds).items()}
 
 
 def scores(answers: Answers, spectra: Spectra, thresholds: np.ndarray) -> dict[str, float]:

@@ -174,7 +174,7 @@ def _features(spot: Spot, cube: xr.Dataset | None, *, radius: int, rng: np.rando
     """Counts on the grid, float32 [channel]."""
     if spot.file is not None:
         spectrum = read_spectrum_file(spot.file)
-        return on_network_grid(np.rint(np.maximum(spectrum.counts, 0))[None], spectrum.axis(), rng=rng)[0]
+        return _on_grid(np.rint(np.maximum(spectrum.counts, 0))[None], spectrum.axis(), rng=rng)[0]
     if cube is None:
         raise InputError(f"{spot.name} names a pixel, but no scan is given. Give the scan, or files of spectra")
     height, width = cube.sizes["y"], cube.sizes["x"]
@@ -186,18 +186,13 @@ def _features(spot: Spot, cube: xr.Dataset | None, *, radius: int, rng: np.rando
     rows, columns = (slice(max(at - radius, 0), at + radius + 1) for at in (y, x))
     valid = cube.valid.values[rows, columns]
     counts = read_band(cube.counts.data, slice(rows.start, min(rows.stop, height)))[:, columns]
-    return on_network_grid(counts[valid].sum(axis=0, dtype=np.int64)[None], cube.energy.values, rng=rng)[0]
+    return _on_grid(counts[valid].sum(axis=0, dtype=np.int64)[None], cube.energy.values, rng=rng)[0]
 
 
-def on_network_grid(counts: np.ndarray, energy: np.ndarray, *, rng: np.random.Generator) -> np.ndarray:
-    """Return whole counts [n, channel] of an axis [keV] on the network's grid, float32 [n, 1024]; others are lost."""
-    import jax
+def _on_grid(counts: np.ndarray, energy: np.ndarray, *, rng: np.random.Generator) -> np.ndarray:
+    from velatura.tasks.identify import on_grid
 
-    from velatura.scene.training import grid
-    from velatura.spectra.regrid import regrid
-
-    key = jax.random.key(int(rng.integers(2**31)))
-    return regrid(np.asarray(counts, np.uint32), energy, grid(), key=key).astype(np.float32)
+    return on_grid(counts, energy, seed=int(rng.integers(2**31)))
 
 
 def _known(

@@ -18,7 +18,7 @@ from velatura.base.errors import InputError, did_you_mean
 from velatura.nn.spectrum_net import SpectrumNet
 from velatura.scene.classes import XrfClass
 from velatura.scene.sources import SourceGroup
-from velatura.scene.training import Drawn, View, draw, view
+from velatura.scene.training import Drawn, View, draw, joined, rng_of, view
 from velatura.tasks.pigment_model import PigmentModel, raw_outputs, sigmoid
 
 VIEWS = 8  # instruments in a batch
@@ -92,7 +92,7 @@ class Lessons:
 
     def _drawn_views(self, number: int) -> list[tuple[int, View]]:
         """Groups and detectors of one round of steps."""
-        rng = np.random.default_rng((*np.asarray(jax.random.key_data(self._key)).tolist(), number))
+        rng = rng_of(number, key=self._key)
         chosen = rng.choice(self._usable, VIEWS, replace=len(self._usable) < VIEWS)
         return [(int(group), view(self._groups[group], rng=rng)) for group in chosen]
 
@@ -124,17 +124,17 @@ def shown_stacks(group: SourceGroup, hidden: Sequence[bool]) -> np.ndarray:
 
 def batch_of(drawn: Sequence[Drawn], classes: Sequence[XrfClass]) -> Batch:
     """Put spectra of several instruments together, and work out what the network should say."""
-    joined = Drawn(*(np.concatenate(parts) for parts in zip(*drawn, strict=True)))
+    every = joined(drawn)
     seen = np.array([*(row.visible for row in classes), True])
-    mass = joined.mass_thickness * seen * MG
+    mass = every.mass_thickness * seen * MG
     whole = mass.sum(axis=2)
-    whole[:, 0] *= (joined.labels & joined.mask)[:, 0].any(axis=1)
-    whole[:, 1] *= joined.order
+    whole[:, 0] *= (every.labels & every.mask)[:, 0].any(axis=1)
+    whole[:, 1] *= every.order
     counted = whole[:, :, None] > 0
     shares = np.where(counted, mass / np.where(counted, whole[:, :, None], 1.0), 0.0)
-    beneath = joined.labels[:, 1].any(axis=1)
-    hidden = np.where(joined.order & beneath, 1.0, np.where(beneath, -1.0, 0.0))
-    arrays = joined.features, joined.condition, joined.labels, joined.mask, shares, whole, hidden
+    beneath = every.labels[:, 1].any(axis=1)
+    hidden = np.where(every.order & beneath, 1.0, np.where(beneath, -1.0, 0.0))
+    arrays = every.features, every.condition, every.labels, every.mask, shares, whole, hidden
     return Batch(*(np.asarray(array, np.float32) for array in arrays))
 
 
