@@ -42,12 +42,15 @@ class Recipe:
     """XRF classes that the network never sees, to test its answer "unknown"."""
     teacher: str = ""
     """Weights to learn from beside the truth: a file, best or fast; none if empty."""
+    begin: str = ""
+    """Weights to go on from, with other batches than a training from nothing sees: a file, best or fast."""
 
 
 RECIPES = {
     "full": Recipe(),
     "short": Recipe(design="fast", steps=3_000, groups=60),
     "fast": Recipe(design="fast", steps=4_000, teacher="best"),
+    "further": Recipe(steps=8_000, rate=1e-3, begin="best"),
 }
 
 
@@ -79,14 +82,15 @@ def train_pigments(
     run = open_run(Path(folder), asdict(recipe))
     plan = SourcePlan(groups=recipe.groups, stacks=recipe.stacks, seed=recipe.seed)
     where = complete_bank(bank or run.folder / BANK, plan, progress=progress)
-    classes, keys = xrf_classes(), jax.random.split(jax.random.key(recipe.seed), 3)
+    first = jax.random.key(recipe.seed)
+    classes, keys = xrf_classes(), jax.random.split(jax.random.fold_in(first, 1) if recipe.begin else first, 3)
     groups = read_groups(where, split(plan).training)
     draw = Lessons(groups, classes, key=keys[0], size=recipe.size, left_out=recipe.left_out)
     if recipe.teacher:
         draw = Pupil(draw, load_pigments(recipe.teacher))
     rule = optimiser(recipe.steps, rate=recipe.rate)
-    begun = start(build(recipe.design, shapes_for(classes), key=keys[1]), rule)
-    net = _trained(run, begun, draw, steps=recipe.steps, rule=rule, key=keys[2], progress=progress)
+    net = load_pigments(recipe.begin).net if recipe.begin else build(recipe.design, shapes_for(classes), key=keys[1])
+    net = _trained(run, start(net, rule), draw, steps=recipe.steps, rule=rule, key=keys[2], progress=progress)
     return _published(run.folder, net, recipe, groups=groups, bank=where, plan=plan)
 
 
