@@ -6,7 +6,7 @@ import pytest
 
 from velatura.base.errors import InputError
 from velatura.tasks.pigment_model import Answers, PigmentModel, untrained
-from velatura.tasks.pigment_rules import OUTSIDE, group_names, invisible_names, read_answers, rules_for, years
+from velatura.tasks.pigment_rules import OUTSIDE, SELDOM, group_names, invisible_names, read_answers, rules_for, years
 
 CLASSES = 46
 
@@ -37,9 +37,21 @@ def test_without_knowledge_what_can_be_seen_stays_as_it_is(model, rng) -> None:
     said = answers(rng.uniform(0.01, 0.99, (5, 2, CLASSES)))
     read, foreign = read_answers(said, rules)
     seen = np.array([row.visible for row in model.classes])
-    np.testing.assert_allclose(read.probability[..., seen], said.probability[..., seen], atol=1e-5)
+    usual = seen & ~rules.seldom
+    np.testing.assert_allclose(read.probability[..., usual], said.probability[..., usual], atol=1e-5)
     assert not read.probability[..., ~seen].any()
     assert not foreign.any()
+
+
+def test_what_painters_seldom_used_needs_more_evidence_unless_the_palette_names_it(model, rng) -> None:
+    said = answers(rng.uniform(0.1, 0.9, (4, 2, CLASSES)))
+    green = place(model, "Zn-Co")
+    read, _ = read_answers(said, rules_for(model))
+    np.testing.assert_allclose(
+        odds(said.probability[..., green]) / odds(read.probability[..., green]), SELDOM, rtol=1e-3
+    )
+    named, _ = read_answers(said, rules_for(model, palette=("cobalt_green", "lead_white")))
+    np.testing.assert_allclose(named.probability[..., green], said.probability[..., green], rtol=1e-5)
 
 
 def test_outside_the_period_odds_fall_twentyfold_and_the_class_is_flagged(model, rng) -> None:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 WORTH = 0.05  # share of a region's pixels in which something must be found to be told of
 MOST_COUNTS = 1e5  # of the spectra of the training: sums of pixels are scaled down to it
+MOST = 5  # strongest lines named of what is unknown
 LINES = 3  # deciding lines that are named
 
 
@@ -76,8 +77,8 @@ def evidence_table(
         chosen = (regions.labels == number) & maps.answered.values
         if chosen.any():
             here = _Region(name, chosen, whole[number], features[number], told[number])
-            found = _pigments(maps, here, model, _elements(sums[number], energy, acquisition))
-            rows += [*found, *_unknown(maps, here)]
+            elements = _elements(sums[number], energy, acquisition)
+            rows += [*_pigments(maps, here, model, elements), *_unknown(maps, here, elements)]
     return tuple(rows)
 
 
@@ -132,16 +133,18 @@ def _pigments(maps: xr.Dataset, here: _Region, model: "PigmentModel", elements: 
     return rows
 
 
-def _unknown(maps: xr.Dataset, here: _Region) -> list[Evidence]:
-    """A row where enough of a region fits nothing in the library."""
+def _unknown(maps: xr.Dataset, here: _Region, elements: Mapping[str, Found]) -> list[Evidence]:
+    """A row where enough of a region fits nothing in the library, with the strongest lines of its spectrum."""
     unexplained = maps.unexplained.values[here.chosen]
     if unexplained.mean() < WORTH:
         return []
     mean = float(maps.unknown.values[here.chosen].mean())
     nothing = float("nan")
     told = "none of the pigments of the library"
+    strongest = sorted((one for one in elements.values() if one.role == "sample"), key=lambda one: -one.counts)[:MOST]
+    lines = ", ".join(_net_counts(one.element, elements) for one in strongest)
     return [Evidence(
-        here.name, len(unexplained), "", "unknown", told, mean, float(unexplained.mean()), nothing, "", "", nothing,
+        here.name, len(unexplained), "", "unknown", told, mean, float(unexplained.mean()), nothing, "", lines, nothing,
         nothing, nothing, "unknown",
     )]  # fmt: skip
 

@@ -1,7 +1,9 @@
 """What a user knows of a painting, its period and palette, and how the network's answers are read in its light.
 
 The period is a prior, never a filter: a pigment that was not yet, or no longer, in use needs stronger evidence, and is
-flagged where it is found all the same (titanium white in a 17th-century painting is a retouch).
+flagged where it is found all the same (titanium white in a 17th-century painting is a retouch). So is habit: cobalt
+green was always rare beside cobalt blue and zinc white, which together show the same elements. Which classes are
+seldom met is our reading of Artists' Pigments I-IV (1986-2007) and of Eastaugh et al., Pigment Compendium (2008).
 """
 
 from collections.abc import Sequence
@@ -16,6 +18,8 @@ from velatura.scene.classes import XrfClass, restricted
 if TYPE_CHECKING:
     from velatura.tasks.pigment_model import Answers, PigmentModel
 
+SELDOM = 5.0  # by which the odds of a class are divided whose pigments are seldom met in paintings
+RARE = frozenset({"Sb", "Zn-Cr", "Sr-Cr", "Ba-Cr", "Pb-Cr-Mo", "Br", "Cu-Ba", "Ba-Mn", "Fe-P", "Cu-Cl", "Zn-Co", "Sn"})
 OUTSIDE = 20.0  # by which the odds of a class are divided when none of its members was in use
 STRANGE = 0.99  # share of spectra of pigments that are less strange than what counts as unknown (conformal, 1 %)
 NAMED = 4  # members of a group that are named, the others are counted
@@ -32,6 +36,8 @@ class Rules(NamedTuple):
     """Whether a class may be answered at all, bool [class]."""
     outside: np.ndarray
     """Whether none of its members was in use, bool [class]."""
+    seldom: np.ndarray
+    """Whether its pigments are seldom met in paintings and the palette does not ask for them, bool [class]."""
     thresholds: np.ndarray
     """Probability from which a class counts as found, float32 [paint, class]."""
     unknown_threshold: float
@@ -54,19 +60,21 @@ def rules_for(
     if not allowed.any():
         raise InputError("none of the allowed pigments has an element that a scan shows. Name more of them")
     outside = np.array([not names for names in in_use]) & allowed
-    return Rules(classes, in_use, allowed, outside, model.thresholds, model.unknown_threshold)
+    seldom = np.array([row.name in RARE and not palette for row in classes])
+    return Rules(classes, in_use, allowed, outside, seldom, model.thresholds, model.unknown_threshold)
 
 
 def read_answers(answers: "Answers", rules: Rules) -> tuple["Answers", np.ndarray]:
     """Return answers in the light of the rules, and whether each spectrum counts as unknown, bool [n].
 
-    Odds of classes outside the period are divided by 20; classes that are not allowed get 0, and spectra that speak
-    for one of them count as unknown, as do those of which the network says so and those that are stranger than 99 % of
-    the spectra of pigments.
+    The networks were taught with all pigments equally often. So the odds of classes that are seldom met are divided by
+    5, and those of classes outside the period by 20; classes that are not allowed get 0, and spectra that speak for one
+    of them count as unknown, as do those of which the network says so and those that are stranger than 99 % of the
+    spectra of pigments.
     """
     read = np.where(rules.allowed, answers.probability, np.float32(0))
-    late = read[..., rules.outside]
-    read[..., rules.outside] = late / (late + OUTSIDE * (1 - late))
+    against_it = np.where(rules.outside, OUTSIDE, 1.0) * np.where(rules.seldom, SELDOM, 1.0)
+    read = (read / (read + against_it * (1 - read))).astype(np.float32)
     excluded = np.array([row.visible for row in rules.classes]) & ~rules.allowed
     said = answers.probability[..., excluded]
     against = np.where(said >= rules.thresholds[:, excluded], said, 0).max(axis=(1, 2), initial=0)
