@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 import xarray as xr
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 PIXELS = 8192  # that are worked on together, in whole rows
 MOST_COUNTS = 100_000  # of the spectra of the training
+T = TypeVar("T")
 SLACK = 0.2  # keV by which a scan's axis may miss the ends of the grid
 
 
@@ -114,15 +115,21 @@ def names_in(asked: Sequence[str]) -> tuple[str, ...]:
     return tuple(name.strip() for part in asked for name in part.split(",") if name.strip())
 
 
-def on_grid(counts: np.ndarray, energy: np.ndarray, *, seed: int, first: int = 0) -> np.ndarray:
-    """Return counts [spectrum, channel] on the network's grid, float32 [spectrum, 1024]; first: number of the first."""
+def on_grid(
+    counts: np.ndarray, energy: np.ndarray, target: np.ndarray | None = None, *, seed: int, first: int = 0
+) -> np.ndarray:
+    """Return counts [spectrum, channel] on a network's grid as whole numbers, float32 [spectrum, new].
+
+    energy: of the channels [keV]; target: of the grid [keV], by default that of `scene.training`; first: number of the
+    first spectrum, by which it is drawn.
+    """
     import jax
 
     from velatura.scene.training import grid
     from velatura.spectra.regrid import regrid
 
-    whole = np.asarray(counts, np.uint32)
-    return regrid(whole, energy, grid(), key=jax.random.key(seed), first=first).astype(np.float32)
+    whole, target = np.asarray(counts, np.uint32), grid() if target is None else target
+    return regrid(whole, energy, target, key=jax.random.key(seed), first=first).astype(np.float32)
 
 
 def at_most(features: np.ndarray, *, seed: int, first: int = 0, most: int = MOST_COUNTS) -> np.ndarray:
@@ -139,6 +146,30 @@ def at_most(features: np.ndarray, *, seed: int, first: int = 0, most: int = MOST
     return thinned
 
 
+def rows_on_grid(
+    cube: xr.Dataset, target: np.ndarray | None = None, *, seed: int
+) -> Iterator[tuple[slice, np.ndarray]]:
+    """Yield (rows, their spectra as `on_grid` and `at_most` give them): whole rows of a few thousand pixels."""
+    counts, energy = cube.counts.data, cube.energy.values
+    width, channels = counts.shape[1:]
+    step = max(1, PIXELS // width)
+    for rows, band in bands(counts):
+        for start in range(rows.start, rows.stop, step):
+            part = slice(start, min(start + step, rows.stop))
+            flat = band[part.start - rows.start : part.stop - rows.start].reshape(-1, channels)
+            numbers = {"seed": seed, "first": start * width}
+            yield part, at_most(on_grid(flat, energy, target, **numbers), **numbers)
+
+
+def ahead(parts: Iterator[T]) -> Iterator[T]:
+    """Yield the same parts, each made while the one before is worked on."""
+    with ThreadPoolExecutor(1) as worker:
+        waiting = worker.submit(next, parts, None)
+        while (part := waiting.result()) is not None:
+            waiting = worker.submit(next, parts, None)
+            yield part
+
+
 def _bands(
     cube: xr.Dataset, model: "PigmentModel", told: np.ndarray, *, config: Identification, seed: int, progress: Progress
 ) -> Iterator[tuple[slice, "Answers", np.ndarray, np.ndarray]]:
@@ -148,7 +179,7 @@ def _bands(
 
     valid = cube.valid.values
     width = valid.shape[1]
-    for rows, features in _ahead(_features(cube, seed=seed)):
+    for rows, features in ahead(rows_on_grid(cube, seed=seed)):
         progress("identifying", rows.start * width, valid.size)
         shape = rows.stop - rows.start, width
         answers = predict(model, features, np.broadcast_to(told, (len(features), len(told))))
@@ -156,28 +187,6 @@ def _bands(
         bins = coarse(features).reshape(*shape, -1) if config.neighbours else enough
         yield rows, Answers(*(a.reshape(*shape, *a.shape[1:]) for a in answers)), bins, enough
     progress("identifying", valid.size, valid.size)
-
-
-def _features(cube: xr.Dataset, *, seed: int) -> Iterator[tuple[slice, np.ndarray]]:
-    """Whole rows of a few thousand pixels, with their spectra on the network's grid."""
-    counts, energy = cube.counts.data, cube.energy.values
-    width, channels = counts.shape[1:]
-    step = max(1, PIXELS // width)
-    for rows, band in bands(counts):
-        for start in range(rows.start, rows.stop, step):
-            part = slice(start, min(start + step, rows.stop))
-            flat = band[part.start - rows.start : part.stop - rows.start].reshape(-1, channels)
-            numbers = {"seed": seed, "first": start * width}
-            yield part, at_most(on_grid(flat, energy, **numbers), **numbers)
-
-
-def _ahead(parts: Iterator) -> Iterator:
-    """The same parts, each made while the one before is worked on."""
-    with ThreadPoolExecutor(1) as worker:
-        waiting = worker.submit(next, parts, None)
-        while (part := waiting.result()) is not None:
-            waiting = worker.submit(next, parts, None)
-            yield part
 
 
 def _with_neighbours(parts: Iterator) -> Iterator:
