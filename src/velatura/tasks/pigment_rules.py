@@ -55,7 +55,7 @@ def rules_for(
     Raises InputError with a near miss for unknown names, and when the palette leaves nothing that can be seen.
     """
     classes = restricted(model.classes, palette=palette, exclude=exclude)
-    in_use = tuple(tuple(name for name in row.members if _used(name, period)) for row in classes)
+    in_use = tuple(tuple(name for name in row.members if used_in(name, period)) for row in classes)
     allowed = np.array([row.visible and bool(row.members) for row in classes])
     if not allowed.any():
         raise InputError("none of the allowed pigments has an element that a scan shows. Name more of them")
@@ -94,22 +94,24 @@ def group_names(rules: Rules) -> tuple[str, ...]:
 def invisible_names(rules: Rules) -> tuple[str, ...]:
     """Return titles of the pigments that no scan in air can show, of those that may occur in the period."""
     pairs = zip(rules.classes, rules.in_use, strict=True)
-    return tuple(_title(name) for row, used in pairs if not row.visible for name in used)
+    return tuple(spoken(name) for row, used in pairs if not row.visible for name in used)
 
 
-def _used(name: str, period: tuple[float, float] | None) -> bool:
+def used_in(name: str, period: tuple[float, float] | None) -> bool:
+    """Tell whether a pigment was in use in some year of a period; None: any."""
     first, last = material(name).period
     return period is None or (first <= period[1] and last >= period[0])
 
 
 def _joined(members: Sequence[str]) -> str:
-    titles = [_title(name) for name in members]
+    titles = [spoken(name) for name in members]
     if len(titles) > NAMED:
         titles = [*titles[: NAMED - 1], f"{len(titles) - NAMED + 1} others"]
     return " or ".join([", ".join(titles[:-1]), titles[-1]] if len(titles) > 1 else titles)
 
 
-def _title(name: str) -> str:
+def spoken(name: str) -> str:
+    """Return a pigment's usual name as it stands inside a sentence."""
     title = material(name).title
     return title if title[1:2].isupper() else title[:1].lower() + title[1:]
 
