@@ -33,7 +33,7 @@ from velatura.report.pigment_panels import (
     region_spots,
     strongest_panels,
 )
-from velatura.report.pigment_result import best_evidence, deciding, evidence_rows, found_groups
+from velatura.report.pigment_result import best_evidence, by_size, deciding, evidence_rows, found_groups
 from velatura.report.pigment_section import pigment_figures
 from velatura.report.pigment_words import group_words, pigment_finding, unseen_words
 from velatura.report.raster import LEFT_OUT
@@ -94,6 +94,18 @@ def test_what_lies_outside_the_period_is_flagged(identify) -> None:
     late = identify().assign_coords(outside_period=("xrf_class", [True] * 4))
     late.attrs["parameters"] = '{"period": "2000-2010"}'
     assert {group.name: group.flag for group in found_groups(late)}["Ti"] == "outside the period 2000-2010"
+
+
+def test_groups_of_few_pixels_are_named_but_not_drawn_unless_they_are_flagged(identify) -> None:
+    groups = found_groups(identify())
+    sizes = {"Pb": 4000, "Hg": 900, "Ti": 2, "Cu": 300, "Fe": 60, "Sb": 20}
+    rows = [
+        replace(groups[0], name=name, pixels=(size, 0), flag="outside the period" * (name == "Ti"))
+        for name, size in sorted(sizes.items(), key=lambda pair: -pair[1])
+    ]
+    drawn, named = by_size(rows, asked=5000)
+    assert [group.name for group in drawn] == ["Pb", "Hg", "Cu", "Fe", "Ti"]
+    assert [group.name for group in named] == ["Sb"]
 
 
 def test_another_result_is_refused(identify) -> None:

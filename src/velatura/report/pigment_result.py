@@ -20,6 +20,8 @@ DECIDING = re.compile(r"([A-Z][a-z]?-[KLM][abgm]?) ([+-]?\d+(?:\.\d+)?)")
 MASS = "refined_mass"  # column of the table
 MOST_MARKERS = 3
 """Elements named in a title."""
+SHOWN, FEWEST = 0.01, 3
+"""Share of the pixels in which a group must be found to be drawn, and groups that are drawn however small."""
 
 
 @dataclass(frozen=True)
@@ -122,6 +124,16 @@ def found_groups(identify: xr.Dataset) -> list[PigmentGroup]:
         for number, (name, members, markers) in enumerate(columns)
     ]
     return sorted((group for group in rows if group.large), key=lambda group: -group.large)
+
+
+def by_size(groups: Sequence[PigmentGroup], *, asked: int) -> tuple[list[PigmentGroup], list[PigmentGroup]]:
+    """Return the groups that are drawn and those that are only named, largest first; asked: pixels identified.
+
+    What has a flag, such as a pigment outside the period, is drawn however small it is: a retouch is.
+    """
+    large = [place < FEWEST or bool(group.flag) or group.large >= SHOWN * asked for place, group in enumerate(groups)]
+    pairs = list(zip(groups, large, strict=True))
+    return [group for group, drawn in pairs if drawn], [group for group, drawn in pairs if not drawn]
 
 
 def pixels_found(identify: xr.Dataset, number: int) -> tuple[int, int]:

@@ -24,6 +24,7 @@ from velatura.report.pigment_result import (
     Evidence,
     PigmentGroup,
     best_evidence,
+    by_size,
     evidence_rows,
     found_groups,
     looked_at,
@@ -58,7 +59,8 @@ def pigments(content: ReportContent) -> dict[str, Any] | None:
     identify = content.identify
     if identify is None:
         return None
-    groups, rows = found_groups(identify), evidence_rows(identify)
+    rows, asked = evidence_rows(identify), int(looked_at(identify).sum())
+    groups, small = by_size(found_groups(identify), asked=asked)
     longest, table = side(content, identify.hidden), pigment_words.evidence_csv(identify)
     regions = [region_panel(identify)] if rows and not _are_clusters(content, identify) else []
     return {
@@ -68,6 +70,7 @@ def pigments(content: ReportContent) -> dict[str, Any] | None:
         "strongest": encode(strongest_panels(identify, groups), "strongest", longest=longest, content=content),
         "maps": encode(evidence_panels(identify), "unexplained", longest=longest, content=content),
         "groups": [_view(content, identify, group, rows, longest=longest) for group in groups],
+        "small": ", ".join(f"{group.title} ({group.large:,})" for group in small),
         "rows": sorted(rows, key=lambda row: -row.found * row.pixels)[:MOST_ROWS],
         "number": len(rows),
         "csv": f"data:text/csv;base64,{base64.b64encode(table.encode()).decode('ascii')}" if table else "",
@@ -112,7 +115,8 @@ def pigment_figures(content: ReportContent) -> Iterator[tuple[str, "Figure"]]:
     identify = content.identify
     if identify is None:
         return
-    groups, rows = found_groups(identify), evidence_rows(identify)
+    rows, asked = evidence_rows(identify), int(looked_at(identify).sum())
+    groups, _ = by_size(found_groups(identify), asked=asked)
     if strongest := strongest_panels(identify, groups):
         yield "pigment-map", map_sheet(strongest, pitch=content.pitch, most=2)
     if groups:
