@@ -1,0 +1,97 @@
+"""Counts for canvases: drawn anew for every pixel, or a few draws of each entry, embedded once and drawn from often."""
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from velatura.base.errors import InputError
+from velatura.scene.colour_canvas import Canvas
+from velatura.scene.training import CHANNELS, HIGH, LOW
+
+MOST_COUNTS = 60_000  # in one channel: they must fit 16 bits
+TOGETHER = 2**13  # spectra in one call of an embedder
+ROWS = 8  # of a cube, drawn at once
+
+Embed = Callable[[np.ndarray], np.ndarray]
+"""From counts float32 [n, channel] on the canvas's grid to features [n, feature]."""
+
+
+def rebinned(rates: np.ndarray, low: float, high: float, channels: int) -> np.ndarray:
+    """Bring spectra [entry, channel] from `training.grid()` to `channels` even channels from `low` to `high` keV.
+
+    Each channel shares its content by overlap: what lies between low and high is conserved, the rest is left out.
+    Returns float32 [entry, channels]. Raises InputError for a window that does not rise.
+    """
+    if not (low < high and channels >= 1):
+        raise InputError(f"the window must rise and hold a channel; found {low:g} to {high:g} keV, {channels}")
+    if (low, high, channels) == (LOW, HIGH, rates.shape[-1]):
+        return np.asarray(rates, np.float32)
+    below = np.concatenate([np.zeros((len(rates), 1)), np.cumsum(rates, axis=1, dtype=np.float64)], axis=1)
+    place = (np.linspace(low, high, channels + 1) - LOW) / (HIGH - LOW) * rates.shape[1]
+    place = np.clip(place, 0, rates.shape[1])
+    left = np.minimum(place.astype(np.int64), rates.shape[1] - 1)
+    part = place - left
+    return np.diff(below[:, left] * (1 - part) + below[:, left + 1] * part, axis=1).astype(np.float32)
+
+
+def draw_counts(rates: np.ndarray, dose: float | np.ndarray, *, rng: np.random.Generator) -> np.ndarray:
+    """Draw Poisson counts uint16 [n, channel] of spectra [n, channel] whose rows sum to 1 at most.
+
+    dose: expected counts of a whole row, a number or [n]. Raises InputError where a channel would pass 16 bits.
+    """
+    expected = rates * np.broadcast_to(np.asarray(dose, np.float32), len(rates))[:, None]
+    if expected.size and not 0 <= expected.max() <= MOST_COUNTS:
+        raise InputError(f"a channel may expect up to {MOST_COUNTS} counts; found {expected.max():g}. Lower the dose")
+    return rng.poisson(expected).astype(np.uint16)
+
+
+def fresh_rows(
+    canvas: Canvas, dose: float, *, rng: np.random.Generator, low: float = LOW, high: float = HIGH,
+    channels: int = CHANNELS,
+) -> Iterator[tuple[slice, np.ndarray]]:  # fmt: skip
+    """Yield (rows, counts uint16 [y, x, channel]) of a canvas band by band, drawn for every pixel on its own.
+
+    dose: mean counts of the picture's pixels before those outside low to high [keV] are left out; brighter entries
+    get more, as in a scan. The same rng gives the same counts.
+    """
+    rates = rebinned(canvas.rates, low, high, channels)
+    for start in range(0, len(canvas.entry), ROWS):
+        rows = slice(start, min(start + ROWS, len(canvas.entry)))
+        entry = canvas.entry[rows].ravel()
+        drawn = draw_counts(rates[entry], dose * canvas.brightness[entry], rng=rng)
+        yield rows, drawn.reshape(rows.stop - rows.start, -1, channels)
+
+
+def fresh_cube(
+    canvas: Canvas, dose: float, *, rng: np.random.Generator, low: float = LOW, high: float = HIGH,
+    channels: int = CHANNELS,
+) -> np.ndarray:  # fmt: skip
+    """Return the whole cube of `fresh_rows`, uint16 [y, x, channel]."""
+    bands = fresh_rows(canvas, dose, rng=rng, low=low, high=high, channels=channels)
+    return np.concatenate([counts for _, counts in bands])
+
+
+def embedded_table(
+    canvas: Canvas, embed: Embed, *, rng: np.random.Generator, draws: int = 32,
+    counts: float | tuple[float, float] = 1000.0, low: float = LOW, high: float = HIGH, channels: int = CHANNELS,
+) -> np.ndarray:  # fmt: skip
+    """Return features of noisy draws of each entry, float16 [entry, draw, feature].
+
+    embed: from counts float32 [n, channel] to features [n, feature], called with up to 8,192 spectra at once; counts:
+    mean counts of the picture's pixels, or a range from which each table takes one dose, log-uniform; low, high [keV]
+    and channels: the embedder's grid.
+    """
+    dose = float(np.exp(rng.uniform(*np.log(counts)))) if isinstance(counts, tuple) else counts
+    rates = rebinned(canvas.rates, low, high, channels)
+    entries = np.repeat(np.arange(len(rates)), draws)
+    parts = []
+    for start in range(0, len(entries), TOGETHER):
+        part = entries[start : start + TOGETHER]
+        drawn = draw_counts(rates[part], dose * canvas.brightness[part], rng=rng)
+        parts.append(np.asarray(embed(drawn.astype(np.float32)), np.float16))
+    return np.concatenate(parts).reshape(len(rates), draws, -1)
+
+
+def embedded_image(table: np.ndarray, entry: np.ndarray, *, rng: np.random.Generator) -> np.ndarray:
+    """Return features float32 [y, x, feature]: each pixel picks one of the draws of its entry."""
+    return table[entry, rng.integers(table.shape[1], size=entry.shape)].astype(np.float32)
