@@ -37,23 +37,28 @@ def fit(
     *,
     optimiser: optax.GradientTransformation,
     key: PRNGKeyArray,
+    told: Callable[[int], float] | None = None,
 ) -> Iterator[State]:
     """Yield the state after each step, without end, going on from `state`.
 
     loss(model, batch, key=...) is the mean over a batch; draw(step) returns the batch of a step (arrays), always the
     same one for the same step. Step n uses fold_in(key, n). Optimisers that look at the loss (reduce_on_plateau) get it
-    as `value`. Batches of one shape are compiled once.
+    as `value`, or, where `told` is given, told(step): a number such as the last score on held-out data. Batches of one
+    shape are compiled once.
     """
     optimiser = optax.with_extra_args_support(optimiser)
 
     @eqx.filter_jit
-    def update(model: PyTree, opt_state: PyTree, batch: Any, step_key: PRNGKeyArray) -> tuple[PyTree, PyTree, Array]:
+    def update(
+        model: PyTree, opt_state: PyTree, batch: Any, step_key: PRNGKeyArray, seen: Array | None
+    ) -> tuple[PyTree, PyTree, Array]:
         value, gradients = eqx.filter_value_and_grad(loss)(model, batch, key=step_key)
         weights = eqx.filter(model, eqx.is_inexact_array)
-        updates, opt_state = optimiser.update(gradients, opt_state, weights, value=value)
+        updates, opt_state = optimiser.update(gradients, opt_state, weights, value=value if seen is None else seen)
         return eqx.apply_updates(model, updates), opt_state, value
 
     model, opt_state = state.model, state.opt_state
     for step in count(state.step):
-        model, opt_state, value = update(model, opt_state, draw(step), jax.random.fold_in(key, step))
+        seen = None if told is None else jax.numpy.asarray(told(step), jax.numpy.float32)
+        model, opt_state, value = update(model, opt_state, draw(step), jax.random.fold_in(key, step), seen)
         yield State(model, opt_state, step + 1, value)

@@ -82,10 +82,11 @@ def train(
     key: PRNGKeyArray,
     steps: int,
     save_every: int = SAVE_EVERY,
+    told: Callable[[int], float] | None = None,
 ) -> Iterator[State]:
     """Yield the state after each step up to `steps`, going on from the run's newest checkpoint, else from `state`.
 
-    state: of `loop.start`; loss, draw, optimiser and key: as `loop.fit` takes them. A checkpoint is written every
+    state: of `loop.start`; loss, draw, optimiser, key and told: as `loop.fit` takes them. A checkpoint is written every
     `save_every` steps and after the last, when the caller is done with that step: what it logged until then stays,
     later records are dropped and come again. A finished run yields nothing: `newest` returns its state.
     """
@@ -96,7 +97,7 @@ def train(
     replace_text(run.folder / "metrics.jsonl", "".join(json.dumps(record) + "\n" for record in kept))
     if state.step >= steps:
         return
-    for now in fit(state, loss, draw, optimiser=optimiser, key=key):
+    for now in fit(state, loss, draw, optimiser=optimiser, key=key, told=told):
         yield now
         if now.step % save_every == 0 or now.step == steps:
             save_checkpoint(run.checkpoints, now)
