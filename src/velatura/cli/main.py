@@ -9,7 +9,7 @@ from cyclopts import App, CycloptsError
 
 VERBS = {
     "demo": "Build a small painting with a hidden figure, analyse it, score it against the truth, write the report.",
-    "analyse": "The main job on your scan: import, calibrate, map elements, segment, identify pigments, report.",
+    "analyse": "The main job on your scan: import, calibrate, map elements, segment, identify, recolour, report.",
     "info": "Look at a scan file or workspace without changing anything.",
     "import": "Bring a scan into a workspace.",
     "calibrate": "Set the energy axis: automatically, from points, or check the one that the file gives.",
@@ -18,9 +18,11 @@ VERBS = {
     "elements": "Map elements with uncertainty and detection limit.",
     "segment": "Cluster the spectra into soft membership maps and propose composite maps.",
     "identify": "Name the pigments of every pixel, visible and hidden, with probabilities, and what is unknown.",
+    "recolour": "Colours as the painting may have had them, with a map of how far to trust them.",
     "merge": "Join clusters that are one material.",
     "report": "Write the report as one HTML file with its figures.",
     "simulate": "Simulate the scan of a scene, of a picture or of random stacks of paint, with the truth beside it.",
+    "paintings": "Fetch pictures of paintings to train from, with licence and attribution, or list your own.",
     "train": "Train networks again, or adapt them to your scanner.",
     "export": "Write maps and spectra as TIFF, CSV or PNG, or the cube for other programs.",
 }
