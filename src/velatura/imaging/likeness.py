@@ -129,7 +129,7 @@ def sensitivity(frequency: float) -> np.ndarray:
     """Contrast sensitivity for lightness, red-green and blue-yellow at a frequency [cycles per degree], [3], 1 at 0.
 
     The low-pass curves of S-CIELAB (Zhang and Wandell, 1997) as sums of Gaussians after Andersson et al. (FLIP, Proc.
-    ACM Comput. Graph. 3 (2020) 15, table 1).
+    ACM Comput. Graph. Interact. Tech. 3 (2020) 15).
     """
     square = frequency**2
     blue_yellow = (34.1 * np.exp(-0.04 * square) + 13.5 * np.exp(-0.025 * square)) / (34.1 + 13.5)
