@@ -5,6 +5,7 @@
     cube = vl.open("scan.rpl")            # xarray.Dataset: counts[y, x, energy], lazily read
     maps = vl.segment(cube)               # memberships, labels, spectra, composite maps
     elements = vl.element_maps(cube)      # net counts, uncertainty, detection limit of each line
+    colours = vl.recolour(cube)           # how a painting may have looked, with trust: a hypothesis
 
 Names are imported when they are first used, so `import velatura` costs nothing.
 """
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from velatura.spectra.calibrate import calibrate as calibrate
     from velatura.tasks.elements import Elements as Elements
     from velatura.tasks.elements import element_maps as element_maps
+    from velatura.tasks.recolour_cube import Recolouring as Recolouring
+    from velatura.tasks.recolour_cube import recolour_cube as recolour  # noqa: F401
     from velatura.tasks.segment import Segmentation as Segmentation
     from velatura.tasks.segment import segment as segment
 
@@ -51,6 +54,8 @@ HOME = {
     "calibrate": "velatura.spectra.calibrate:calibrate",
     "Elements": "velatura.tasks.elements:Elements",
     "element_maps": "velatura.tasks.elements:element_maps",
+    "Recolouring": "velatura.tasks.recolour_cube:Recolouring",
+    "recolour": "velatura.tasks.recolour_cube:recolour_cube",
     "Segmentation": "velatura.tasks.segment:Segmentation",
     "segment": "velatura.tasks.segment:segment",
 }

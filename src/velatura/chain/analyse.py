@@ -1,4 +1,4 @@
-"""The main job: energy axis, elements, clusters and pigments of a workspace, in this order, from the first missing."""
+"""The main job on a workspace: energy axis, elements, clusters, pigments, colours, from the first that is missing."""
 
 from dataclasses import dataclass, field
 
@@ -9,9 +9,11 @@ from velatura.base.progress import Progress, silent
 from velatura.base.workspace import Workspace, read_cube
 from velatura.chain.axis import axis_is_trusted, settle_axis
 from velatura.chain.identify import can_identify, map_pigments
+from velatura.chain.recolour import can_recolour, map_colours
 from velatura.chain.steps import map_elements, map_segments
 from velatura.tasks.elements import Elements
 from velatura.tasks.identify import Identification
+from velatura.tasks.recolour_cube import Recolouring
 from velatura.tasks.segment import Segmentation
 
 
@@ -26,6 +28,7 @@ class Analysis:
     elements: Elements = field(default_factory=Elements)
     segmentation: Segmentation = field(default_factory=Segmentation)
     identification: Identification = field(default_factory=Identification)
+    recolouring: Recolouring = field(default_factory=Recolouring)
     seed: int = 0
     """Start of all chance; the same seed gives the same result."""
 
@@ -37,10 +40,10 @@ def analyse(
     mask: np.ndarray | None = None,
     progress: Progress = silent,
 ) -> xr.Dataset:
-    """Calibrate, map elements, segment and identify; returns the result of `segment`. Steps that are done stay.
+    """Calibrate, map elements, segment, identify, recolour; returns the result of `segment`. Steps that are done stay.
 
-    Where no energy axis can be found the clusters are still made, on the nominal axis; elements and pigments are then
-    left out.
+    Where no energy axis can be found the clusters are still made, on the nominal axis; elements, pigments and colours
+    are then left out. So are pigments and colours in a package without weights.
     """
     settle_axis(workspace, plan.calibration, anode=plan.anode, progress=progress)
     trusted = axis_is_trusted(read_cube(workspace))
@@ -49,4 +52,6 @@ def analyse(
     segments = map_segments(workspace, plan.segmentation, seed=plan.seed, mask=mask, progress=progress)
     if trusted and can_identify(plan.identification):
         map_pigments(workspace, plan.identification, seed=plan.seed, progress=progress)
+    if trusted and can_recolour(plan.recolouring):
+        map_colours(workspace, plan.recolouring, seed=plan.seed, progress=progress)
     return segments

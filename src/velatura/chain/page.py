@@ -11,8 +11,9 @@ from velatura.io.export import export_maps, write_spectra
 from velatura.report.content import Calibration, CalibrationLine, DemoTruth, ReportContent, cube_facts
 from velatura.report.figures import save_figures
 from velatura.report.page import write_report
+from velatura.report.recolour_files import export_colours
 
-RESULTS = ("elements", "segment", "identify")
+RESULTS = ("elements", "segment", "identify", "recolour")
 
 
 class ReportFiles(NamedTuple):
@@ -37,9 +38,12 @@ def make_report(workspace: Workspace, folder: Path | None = None, *, truth: Demo
     maps: list[Path] = []
     for name in RESULTS:
         if (result := getattr(content, name)) is not None:
-            result = single_images(result) if name == "identify" else result
             target = folder / "maps" / name
             target.mkdir(exist_ok=True)
+            if name == "recolour":
+                maps += export_colours(target, result, pitch=content.pitch)
+                continue
+            result = single_images(result) if name == "identify" else result
             maps += export_maps(target, result, kind="tiff", pitch=content.pitch)
             write_spectra(target / "spectra.csv", result)
     figures = save_figures(folder / "figures", content)

@@ -8,8 +8,9 @@ from velatura.chain.analyse import Analysis
 from velatura.chain.analyse import analyse as run_analysis
 from velatura.chain.identify import pigments_of
 from velatura.chain.page import make_report
+from velatura.chain.recolour import colours_of
 from velatura.chain.steps import bring_in
-from velatura.cli.console import progress_bar, say, say_pigments, say_segments
+from velatura.cli.console import progress_bar, say, say_colours, say_pigments, say_segments
 from velatura.cli.options import Mask, Output, Reading, Scan, mask_for
 from velatura.io.options import ReadOptions
 
@@ -25,7 +26,7 @@ def analyse(
     mask: Mask = None,
     read: Reading = ReadOptions(),  # noqa: B008
 ) -> None:
-    """The main job on your scan: import, calibrate, map elements, segment, identify pigments, write the report.
+    """The main job on your scan: import, calibrate, map elements, segment, identify, recolour, report.
 
     Run again after an interruption it goes on at the first missing step. The original is never touched.
     """
@@ -33,9 +34,11 @@ def analyse(
         workspace = bring_in(scan, output, read, progress=progress)
         maps = run_analysis(workspace, plan, mask=mask_for(workspace, mask), progress=progress)
         files = make_report(workspace)
-        pigments = pigments_of(workspace)
+        pigments, colours = pigments_of(workspace), colours_of(workspace)
     say_segments(maps)
     if pigments is not None:
         say_pigments(pigments)
+    if colours is not None:
+        say_colours(colours)
     say(f"workspace: {workspace.path}")
     say(f"report: {files.page}")

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import numpy as np
 import xarray as xr
 from rich.console import Console
 from rich.progress import (
@@ -91,3 +92,15 @@ def say_pigments(maps: xr.Dataset) -> None:
     for note in json.loads(maps.attrs["notes"]):
         say(f"note: {note}")
     say(f"cannot be seen, may be anywhere: {maps.attrs['invisible']}")
+
+
+def say_colours(maps: xr.Dataset) -> None:
+    """Print how far colours are to be trusted, what a reader should know, and what they are: a hypothesis."""
+    trust = maps.trust.values[np.isfinite(maps.rgb.values[..., 0])]
+    say(f"recoloured {trust.size:,} pixels, mean trust {trust.mean() if trust.size else 0:.2f} of 1")
+    if "hidden_trust" in maps:
+        hidden = maps.hidden_trust.values[np.isfinite(maps.hidden_rgb.values[..., 0])]
+        say(f"beneath    {hidden.size:,} pixels, mean trust {hidden.mean() if hidden.size else 0:.2f} of 1")
+    for note in json.loads(maps.attrs["notes"]):
+        say(f"note: {note}")
+    say(maps.attrs["stamp"])

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from velatura.cli.console import progress_bar, say, say_pigments, say_segments
+from velatura.cli.console import progress_bar, say, say_colours, say_pigments, say_segments
 from velatura.cli.options import Seed
 
 
@@ -36,11 +36,15 @@ def demo(
     say_segments(done.maps)
     if done.pigments is not None:
         say_pigments(done.pigments)
+    if done.colours is not None:
+        say_colours(done.colours)
     for name, found in done.scores["hidden"].items():
         say(
             f"hidden {name}: best of the first ten maps has correlation {found['correlation']:.2f}, "
             f"area under curve {found['area_under_curve']:.2f}"
         )
+    for words in done.colour_scores:
+        say(words)
     say(f"maps announced as hidden: {done.scores['announced']}")
     say(f"report: {done.report.page}")
     say(f"{time.perf_counter() - started:.0f} s (the first run also compiles; the next is quicker)")

@@ -9,6 +9,7 @@ from velatura.base.workspace import list_maps, open_workspace, read_cube, read_m
 from velatura.cli.console import progress_bar, say
 from velatura.io.export import export_maps, write_spectra
 from velatura.io.export_cube import write_npz, write_rpl
+from velatura.report.recolour_files import export_colours
 
 Kind = Literal["tiff", "tiff16", "png", "csv", "rpl", "npz"]
 NOT_IMAGES = ("spectra",)
@@ -49,6 +50,11 @@ def export(
         result = read_maps(opened, name)
         target = folder / name
         target.mkdir(exist_ok=True)
-        files = export_maps(target, result, kind=kind, pitch=cube.counts.attrs.get("pitch"))
+        options = {"kind": kind, "pitch": cube.counts.attrs.get("pitch")}
+        if name == "recolour":
+            files = export_colours(target, result, **options)
+            say(f"{name}: {len(files)} files in {target}. {result.attrs['stamp']}")
+            continue
+        files = export_maps(target, result, **options)
         write_spectra(target / "spectra.csv", result)
         say(f"{name}: {len(files)} images and their spectra in {target}")

@@ -55,6 +55,19 @@ class TruthPassage:
 
 
 @dataclass(frozen=True)
+class FoundColours:
+    """True colours of a simulated painting beside those that were found."""
+
+    name: str
+    truth: np.ndarray
+    """rgb float [y, x, 3], 0 to 1."""
+    found: np.ndarray
+    """rgb float [y, x, 3], 0 to 1; NaN without an answer."""
+    score: str = ""
+    """How well they agree, in words."""
+
+
+@dataclass(frozen=True)
 class DemoTruth:
     """What a simulated painting really holds."""
 
@@ -65,6 +78,8 @@ class DemoTruth:
     passages: tuple[TruthPassage, ...] = ()
     scores: tuple[tuple[str, str], ...] = ()
     """Rows (measure, value)."""
+    colours: tuple[FoundColours, ...] = ()
+    """Of the surface and of what lies beneath, as far as they were recoloured."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +95,7 @@ class ReportContent:
     elements: xr.Dataset | None = None
     segment: xr.Dataset | None = None
     identify: xr.Dataset | None = None
+    recolour: xr.Dataset | None = None
     provenance: tuple[Mapping[str, Any], ...] = ()
     """One record per verb: name, version, parameters, seed, hashes, time."""
     truth: DemoTruth | None = None

@@ -12,6 +12,7 @@ from velatura.report.findings import anomalous_spots
 from velatura.report.map_figures import map_sheet, marked_map
 from velatura.report.overview import overview
 from velatura.report.pigment_section import pigment_figures
+from velatura.report.recolour_section import colour_figures
 from velatura.report.spectrum_figures import calibration_residuals, cluster_spectra, proposal_spectrum, scan_spectra
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ def figures(content: ReportContent) -> Iterator[tuple[str, "Figure"]]:
     """Yield (name, figure) for all that the content holds; parts that are missing are left out."""
     yield from segment_figures(content)
     yield from pigment_figures(content)
+    yield from colour_figures(content)
     elements = content.elements
     if elements is not None:
         yield "element-maps", map_sheet(panels.element_panels(elements), pitch=content.pitch)

@@ -13,6 +13,7 @@ from velatura.report.panels import percent
 from velatura.report.pigment_section import pigments
 from velatura.report.pigment_words import mass_words
 from velatura.report.raster import known_pitch
+from velatura.report.recolour_section import recoloured
 from velatura.report.views import record_rows
 
 PACKAGES = ("velatura", "jax", "numpy", "scipy", "scikit-learn", "xarray", "matplotlib")
@@ -60,6 +61,7 @@ def page_parts(content: ReportContent) -> dict[str, Any]:
         "segment": sections.segmentation(content),
         "proposals": sections.composites(content),
         "pigments": pigments(content),
+        "colours": recoloured(content),
         "elements": sections.element_maps(content),
         "residuals": sections.residuals(content),
         "parameters": sections.parameters(content),

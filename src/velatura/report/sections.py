@@ -11,6 +11,8 @@ from velatura.report.drawing import as_svg
 from velatura.report.pigment_panels import strongest_panels
 from velatura.report.pigment_result import found_groups
 from velatura.report.pigment_words import pigment_finding
+from velatura.report.recolour_panels import surface_panels
+from velatura.report.recolour_section import beside_truth, colour_finding, views_of
 from velatura.report.spectrum_figures import (
     CARD,
     LARGE,
@@ -22,7 +24,7 @@ from velatura.report.spectrum_figures import (
 from velatura.report.views import MapView, encode, picture_source, record_rows, side
 
 GLANCE_SIDE = 420  # pixels of the small maps beside the findings
-TOLD_ELSEWHERE = {"warnings", "notes", "inputs", "evidence", "invisible", "card"}
+TOLD_ELSEWHERE = {"warnings", "notes", "inputs", "evidence", "invisible", "card", "stamp", "regions"}
 """Attributes of results that are no parameters."""
 
 
@@ -50,9 +52,14 @@ def glance(content: ReportContent) -> dict[str, Any]:
         groups = found_groups(identify)
         rows.append(("Pigments", pigment_finding(identify, groups)))
         maps += strongest_panels(identify, groups)
+    views = encode(maps, "glance", longest=GLANCE_SIDE, content=content)
+    if content.recolour is not None:
+        rows.append(("Colours", colour_finding(content.recolour)))
+        picture = surface_panels(content.recolour)[:1]
+        views += views_of(picture, "glance-colour", longest=GLANCE_SIDE, content=content)
     if content.elements is not None:
         rows.append(("Elements", " ".join(findings.element_findings(content.elements))))
-    return {"rows": rows, "maps": encode(maps, "glance", longest=GLANCE_SIDE, content=content)}
+    return {"rows": rows, "maps": views}
 
 
 def segmentation(content: ReportContent) -> dict[str, Any] | None:
@@ -135,6 +142,7 @@ def truth_beside_found(content: ReportContent) -> dict[str, Any] | None:
         "visible": picture_source(truth.visible),
         "hidden": picture_source(truth.hidden),
         "pairs": pairs,
+        "colours": beside_truth(truth.colours, content=content),
         "scores": truth.scores,
     }
 
@@ -145,6 +153,7 @@ def parameters(content: ReportContent) -> list[tuple[str, list[tuple[str, str]]]
         "Element maps": content.elements,
         "Segmentation": content.segment,
         "Pigments": content.identify,
+        "Recolouring": content.recolour,
     }
     tables = []
     for title, result in results.items():

@@ -91,19 +91,25 @@ def identify(
     return result.assign_attrs(parameters=json.dumps(parameters), notes=json.dumps(notes), card=card)
 
 
-def axis_notes(cube: xr.Dataset) -> list[str]:
-    """Return a sentence when the scan's axis does not cover the energies that the network was trained on."""
+def axis_notes(
+    cube: xr.Dataset,
+    window: tuple[float, float] | None = None,
+    *,
+    so: str = "pigments known by lines outside are not seen, and others may be taken for them",
+) -> list[str]:
+    """Return a sentence when the scan's axis does not cover the energies that a network was trained on.
+
+    window: these energies [keV], by default those of `scene.training`; so: what follows from it, in words.
+    """
     from velatura.scene.training import HIGH, LOW
 
+    least, most = window or (LOW, HIGH)
     edges = channel_edges(cube.energy.values)
     low, high = float(edges[0]), float(edges[-1])
-    needed = min(HIGH, cube.counts.attrs.get("tube_voltage") or HIGH)
-    if low <= LOW + SLACK and high >= needed - SLACK:
+    needed = min(most, cube.counts.attrs.get("tube_voltage") or most)
+    if low <= least + SLACK and high >= needed - SLACK:
         return []
-    return [
-        f"the scan covers {low:.1f} to {high:.1f} keV, the network was trained on {LOW:g} to {HIGH:g} keV: "
-        "pigments known by lines outside are not seen, and others may be taken for them"
-    ]
+    return [f"the scan covers {low:.1f} to {high:.1f} keV, the network was trained on {least:g} to {most:g} keV: {so}"]
 
 
 def names_in(asked: Sequence[str]) -> tuple[str, ...]:
