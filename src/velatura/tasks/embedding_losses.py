@@ -106,7 +106,7 @@ def ramp(progress: Float[Array, ""], begin: float, end: float) -> Float[Array, "
 
 
 def colour_error(said: Reading, colour: Float[Array, "n 3"]) -> Float[Array, ""]:
-    """Return the mean negative log likelihood of colours (fiftieths of CIELAB) under a Laplace law of the said width."""
+    """Return the mean negative log likelihood of colours (fiftieths of CIELAB), Laplace laws of the said widths."""
     return jnp.mean(jnp.abs(said.colour - colour) * jnp.exp(-said.log_error) + said.log_error)
 
 
