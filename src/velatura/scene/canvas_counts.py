@@ -5,10 +5,10 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from velatura.base.errors import InputError
+from velatura.scene.canvas_draws import draw_from, spectra_of
 from velatura.scene.colour_canvas import Canvas
 from velatura.scene.training import CHANNELS, HIGH, LOW
 
-MOST_COUNTS = 60_000  # in one channel: they must fit 16 bits
 TOGETHER = 2**13  # spectra in one call of an embedder
 ROWS = 8  # of a cube, drawn at once
 
@@ -34,17 +34,6 @@ def rebinned(rates: np.ndarray, low: float, high: float, channels: int) -> np.nd
     return np.diff(below[:, left] * (1 - part) + below[:, left + 1] * part, axis=1).astype(np.float32)
 
 
-def draw_counts(rates: np.ndarray, dose: float | np.ndarray, *, rng: np.random.Generator) -> np.ndarray:
-    """Draw Poisson counts uint16 [n, channel] of spectra [n, channel] whose rows sum to 1 at most.
-
-    dose: expected counts of a whole row, a number or [n]. Raises InputError where a channel would pass 16 bits.
-    """
-    expected = rates * np.broadcast_to(np.asarray(dose, np.float32), len(rates))[:, None]
-    if expected.size and not 0 <= expected.max() <= MOST_COUNTS:
-        raise InputError(f"a channel may expect up to {MOST_COUNTS} counts; found {expected.max():g}. Lower the dose")
-    return rng.poisson(expected).astype(np.uint16)
-
-
 def fresh_rows(
     canvas: Canvas, dose: float, *, rng: np.random.Generator, low: float = LOW, high: float = HIGH,
     channels: int = CHANNELS,
@@ -54,11 +43,11 @@ def fresh_rows(
     dose: mean counts of the picture's pixels before those outside low to high [keV] are left out; brighter entries
     get more, as in a scan. The same rng gives the same counts.
     """
-    rates = rebinned(canvas.rates, low, high, channels)
+    spectra = spectra_of(rebinned(canvas.rates, low, high, channels))
     for start in range(0, len(canvas.entry), ROWS):
         rows = slice(start, min(start + ROWS, len(canvas.entry)))
         entry = canvas.entry[rows].ravel()
-        drawn = draw_counts(rates[entry], dose * canvas.brightness[entry], rng=rng)
+        drawn = draw_from(spectra, entry, dose * canvas.brightness[entry], rng=rng)
         yield rows, drawn.reshape(rows.stop - rows.start, -1, channels)
 
 
@@ -82,14 +71,14 @@ def embedded_table(
     and channels: the embedder's grid.
     """
     dose = float(np.exp(rng.uniform(*np.log(counts)))) if isinstance(counts, tuple) else counts
-    rates = rebinned(canvas.rates, low, high, channels)
-    entries = np.repeat(np.arange(len(rates)), draws)
+    spectra = spectra_of(rebinned(canvas.rates, low, high, channels))
+    entries = np.repeat(np.arange(len(canvas.rates)), draws)
     parts = []
     for start in range(0, len(entries), TOGETHER):
         part = entries[start : start + TOGETHER]
-        drawn = draw_counts(rates[part], dose * canvas.brightness[part], rng=rng)
+        drawn = draw_from(spectra, part, dose * canvas.brightness[part], rng=rng)
         parts.append(np.asarray(embed(drawn.astype(np.float32)), np.float16))
-    return np.concatenate(parts).reshape(len(rates), draws, -1)
+    return np.concatenate(parts).reshape(len(canvas.rates), draws, -1)
 
 
 def embedded_image(table: np.ndarray, entry: np.ndarray, *, rng: np.random.Generator) -> np.ndarray:
