@@ -1,5 +1,6 @@
 """A trained recolourer ready for use: embedded cubes in, colours with their expected error and a trust map out."""
 
+import hashlib
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,6 +14,7 @@ from jaxtyping import Array, Bool, Float, PRNGKeyArray, PyTree
 from velatura.base.errors import FileFormatError, InputError
 from velatura.base.progress import Progress, silent
 from velatura.nn.image_nets import build_image_net
+from velatura.tasks.embedding_model import Embedder, load_embedder
 from velatura.tasks.recolour_tiles import tiled
 from velatura.train.weights import ModelCard, load_weights, read_card, save_weights
 
@@ -140,6 +142,29 @@ def recolour(
         for image in found:
             image[~valid] = np.nan
     return found
+
+
+def fingerprint(embedder: Embedder) -> str:
+    """Return eight digits that tell an embedder's weights, as they are kept in files, from all others."""
+    leaves, sums = jax.tree.leaves((embedder.net, embedder.calibration)), hashlib.sha256()
+    for array in (np.asarray(leaf) for leaf in leaves if isinstance(leaf, (jax.Array, np.ndarray))):
+        sums.update((array.astype(np.float16) if array.dtype.kind == "f" else array).tobytes())
+    return sums.hexdigest()[:8]
+
+
+def embedder_for(recolourer: Recolourer, name: str | Path | None = None) -> Embedder:
+    """Load the embedder that a recolourer was taught with: shipped, by its name, or of a file.
+
+    Raises InputError where there is none, or where its weights are others than those of the training.
+    """
+    embedder = load_embedder(name or recolourer.embedder)
+    asked = recolourer.card.details.get("embedding")
+    if asked is not None and (found := fingerprint(embedder)) != asked:
+        raise InputError(
+            f"these colours were taught with the embedder {recolourer.embedder!r} {asked}; found {found}. "
+            "Give its file, or train again"
+        )
+    return embedder
 
 
 def calibrated(told: np.ndarray, calibration: Calibration) -> tuple[np.ndarray, np.ndarray]:

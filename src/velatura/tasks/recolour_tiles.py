@@ -41,8 +41,12 @@ def tiled(
             weight[y : y + side, x : x + side] += fade
     progress("recolouring", len(places), len(places))
     mean = (total / weight[..., None])[:height, :width]
-    mean[..., 3] = np.exp(np.clip(mean[..., 3], -MOST_LOG, MOST_LOG))
-    return mean
+    return as_told(mean)
+
+
+def as_told(values: np.ndarray) -> np.ndarray:
+    """Return outputs [..., 4] with what tells of the error itself in place of its logarithm."""
+    return np.concatenate([values[..., :3], np.exp(np.clip(values[..., 3:], -MOST_LOG, MOST_LOG))], axis=-1)
 
 
 def starts(size: int, side: int, overlap: int) -> list[int]:
@@ -61,12 +65,14 @@ def _painted(
     """Tiles [side, side, 4] with their places; a last batch is filled up, so that one program serves all."""
     filled = [*places, *places[:1] * (BATCH - len(places))]
     tiles = np.stack([image[y : y + side, x : x + side] for y, x in filled]).astype(np.float32)
-    yield from zip(places, np.asarray(_forward(net, tiles, flips)), strict=False)
+    yield from zip(places, np.asarray(over_orientations(net, tiles, flips)), strict=False)
 
 
 @eqx.filter_jit
-def _forward(net: Callable[..., Array], tiles: Array, flips: int) -> Array:
-    """Colours and the logarithm of what tells of their error, [tile, y, x, 4], means over orientations."""
+def over_orientations(
+    net: Callable[..., Array], tiles: Float[Array, "tile y x feature"], flips: int
+) -> Float[Array, "tile y x 4"]:
+    """Return colours and the logarithm of what tells of their error, means over 1 or 4 orientations."""
     axes = [(), (2,), (1,), (1, 2)][:flips]
     seen = jnp.stack([jnp.flip(jax.vmap(net)(jnp.flip(tiles, turned)), turned) for turned in axes])
     colours = seen[..., :3].mean(axis=0)

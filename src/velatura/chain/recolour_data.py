@@ -1,0 +1,128 @@
+"""Canvases under an embedder: the tables that training picks from, and held-out pictures with fresh counts, on disk.
+
+Everything lies in the folder of the canvases, named after the embedder and its fingerprint, and is made once:
+tables/NAME-FINGERPRINT-DOSE/  a few draws of each spectrum of a canvas
+fresh/NAME-FINGERPRINT-...npz  pictures embedded from counts drawn for every pixel
+"""
+
+import zlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from velatura.base.aside import written_aside
+from velatura.base.errors import InputError
+from velatura.base.progress import Progress, silent
+from velatura.scene.canvas_counts import fresh_rows
+from velatura.scene.canvas_folder import CanvasFile, CanvasFolder
+from velatura.scene.canvas_tables import write_tables
+from velatura.scene.colour_canvas import Canvas, cropped
+
+if TYPE_CHECKING:
+    from velatura.tasks.embedding_model import Embedder
+    from velatura.tasks.recolour_training import Album, Shown
+
+DRAWS: Mapping[str, int] = MappingProxyType({"library": 128, "layers": 8})
+"""Noisy draws of each spectrum of a canvas: a library's has about 10 spectra, one of layers up to 256."""
+TEST_DOSES: Mapping[str, float] = MappingProxyType({"library": 400.0, "layers": 2000.0})
+"""Mean counts of a pixel of held-out pictures: as published, and those of a quick scan."""
+
+
+def files_of(canvases: CanvasFolder, split: str, kinds: Sequence[str]) -> list[list[CanvasFile]]:
+    """Return the canvases of a split, one list for each kind. Raises InputError where a kind has none."""
+    found = [canvases.listed(split, kind) for kind in kinds]
+    for kind, files in zip(kinds, found, strict=True):
+        if not files:
+            raise InputError(f"{canvases.folder} has no canvas of the kind {kind} for {split}. Make more canvases")
+    return found
+
+
+def albums(
+    canvases: CanvasFolder,
+    embedder: "Embedder",
+    *,
+    kinds: Sequence[str],
+    doses: Sequence[float],
+    progress: Progress = silent,
+) -> list["Album"]:
+    """Make what is missing of the tables of the canvases for training, one for each dose; return one album a kind."""
+    from velatura.tasks.embedding_model import embed
+    from velatura.tasks.recolour_training import Album
+
+    found, mark = [], mark_of(embedder)
+    for kind, files in zip(kinds, files_of(canvases, "train", kinds), strict=True):
+        names = [f"{mark}-{kind}-{dose:g}" for dose in doses]
+        for dose, name in zip(doses, names, strict=True):
+            write_tables(
+                canvases, name, lambda counts: embed(embedder, counts), files=files, draws=DRAWS[kind],
+                counts=float(dose), grid=(embedder.low, embedder.high, embedder.channels), progress=progress,
+            )  # fmt: skip
+        found.append(Album(tuple(files), tuple(names)))
+    return found
+
+
+def fresh_pictures(
+    canvases: CanvasFolder,
+    embedder: "Embedder",
+    *,
+    split: str,
+    kind: str,
+    number: int,
+    side: int,
+    progress: Progress = silent,
+) -> "Shown":
+    """Return pictures of a split, evenly chosen, each pixel embedded from counts of its own at TEST_DOSES.
+
+    number: of pictures, or all where there are fewer; side: of the square in the middle of each. Made once, then read.
+    """
+    from velatura.tasks.recolour_training import Shown
+
+    files = files_of(canvases, split, [kind])[0]
+    chosen = [files[int(place)] for place in np.linspace(0, len(files) - 1, min(number, len(files)))]
+    name = f"{mark_of(embedder)}-{split}-{kind}-{TEST_DOSES[kind]:g}-{len(chosen)}-{side}-{_sum_of(chosen)}"
+    path = canvases.folder / "fresh" / f"{name}.npz"
+    if path.is_file():
+        with np.load(path, allow_pickle=False) as held:
+            return Shown(held["embedded"], held["rgb"])
+    pictures = []
+    for done, file in enumerate(chosen):
+        progress(f"{split} {kind}, {embedder.name}", done, len(chosen))
+        canvas = cropped(canvases.read(file), side)
+        pictures.append((_fresh(canvas, embedder, file), canvas.rgb))
+    progress(f"{split} {kind}, {embedder.name}", len(chosen), len(chosen))
+    shown = Shown(*(np.stack(images) for images in zip(*pictures, strict=True)))
+    _write(path, shown)
+    return shown
+
+
+def mark_of(embedder: "Embedder") -> str:
+    """Return what folders and files of an embedder are called: its name and fingerprint."""
+    from velatura.tasks.recolour_model import fingerprint
+
+    return f"{embedder.name}-{fingerprint(embedder)}"
+
+
+def _fresh(canvas: Canvas, embedder: "Embedder", file: CanvasFile) -> np.ndarray:
+    """Features float16 [y, x, feature]; the same file gives the same counts."""
+    from velatura.tasks.embedding_model import embed
+
+    rng = np.random.default_rng((1, zlib.crc32(file.path.stem.encode())))
+    bands = fresh_rows(
+        canvas, TEST_DOSES[canvas.kind], rng=rng, low=embedder.low, high=embedder.high, channels=embedder.channels
+    )
+    found = [embed(embedder, counts.reshape(-1, embedder.channels)) for _, counts in bands]
+    return np.concatenate(found).reshape(*canvas.entry.shape, -1).astype(np.float16)
+
+
+def _sum_of(files: Sequence[CanvasFile]) -> str:
+    """Eight digits that tell the pictures and when they were made."""
+    facts = " ".join(f"{file.path.name} {file.path.stat().st_size}" for file in files)
+    return f"{zlib.crc32(facts.encode()):08x}"
+
+
+def _write(path: Path, shown: "Shown") -> None:
+    with written_aside(path) as aside, aside.open("wb") as stream:
+        np.savez(stream, allow_pickle=False, embedded=shown.embedded, rgb=shown.rgb)
