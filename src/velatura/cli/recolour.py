@@ -12,7 +12,7 @@ from velatura.chain.steps import bring_in
 from velatura.cli.console import progress_bar, say, say_colours
 from velatura.cli.options import Output, Reading, Scan, Seed
 from velatura.io.options import ReadOptions
-from velatura.report.recolour_files import write_colours
+from velatura.report.recolour_files import kind_of, write_colours
 from velatura.tasks.recolour_cube import Recolouring
 
 Config = Annotated[Recolouring, Parameter(name="*", group="Recolouring")]
@@ -37,6 +37,8 @@ def recolour(
     A hypothesis, not evidence. Where `velatura identify` has found a paint beneath, that is coloured too, and each
     region is told in which the colour may come from pigments that no scan in air shows.
     """
+    if export is not None:
+        kind_of(export)
     with progress_bar() as progress:
         workspace = bring_in(scan, output, read, progress=progress)
         settle_axis(workspace, insist=True, progress=progress)

@@ -27,11 +27,7 @@ def write_colours(path: Path, maps: xr.Dataset, *, name: str = "rgb", pitch: flo
     images; .csv: all images as a table of pixels. name: "rgb" or "hidden_rgb"; pitch: [mm]. Raises InputError for
     another suffix.
     """
-    suffix, stamp = path.suffix.lower(), str(maps.attrs["stamp"])
-    if suffix not in SUFFIXES:
-        raise InputError(
-            f"colours can be written as {', '.join(SUFFIXES)}; found {path.name!r}. Name it recoloured.png"
-        )
+    suffix, stamp = kind_of(path), str(maps.attrs["stamp"])
     with written_aside(path) as aside:
         if suffix == ".png":
             told = {"Description": name, "Parameters": str(maps.attrs.get("parameters", ""))}
@@ -44,6 +40,16 @@ def write_colours(path: Path, maps: xr.Dataset, *, name: str = "rgb", pitch: flo
             _write_table(aside, maps, stamp)
         else:
             _write_picture(aside, maps[name].values, stamp, pitch=pitch)
+
+
+def kind_of(path: Path) -> str:
+    """Return the suffix by which colours are written; raises InputError for one that is not known."""
+    suffix = path.suffix.lower()
+    if suffix not in SUFFIXES:
+        raise InputError(
+            f"colours can be written as {', '.join(SUFFIXES)}; found {path.name!r}. Name it recoloured.png"
+        )
+    return suffix
 
 
 def export_colours(folder: Path, maps: xr.Dataset, *, kind: str = "tiff", pitch: float | None = None) -> list[Path]:
