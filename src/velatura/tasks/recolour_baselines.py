@@ -16,7 +16,7 @@ from velatura.scene.render import display, linear
 BLOCK = 2**14  # spectra at once: 64 MB of 1024 channels
 SWEEPS = 60  # of coordinate descent; each pigment once in a sweep
 FLOOR = 0.01  # of the mean channel: least variance taken for a channel
-BLACKEST = 1e-3  # least reflectance of a pigment, for the logarithm-like K/S
+BLACKEST = 1e-3  # least reflectance of a pigment: K/S of a perfect black is infinite
 
 Counts = Real[np.ndarray, "spectrum channel"]
 Rates = Float[np.ndarray, "pigment channel"]
@@ -67,7 +67,8 @@ def palette_shares(counts: Counts, rates: Rates) -> Float[np.ndarray, "spectrum 
     """Return non-negative least squares of each spectrum by those of the pigments, scaled to sum 1, float32.
 
     A channel weighs as the inverse of the palette's mean rate there, about its Poisson variance; shares are of counts,
-    each pigment's spectrum scaled to sum 1. Coordinate descent in SWEEPS sweeps. All 0 where a spectrum has no counts.
+    each pigment's spectrum scaled to sum 1. SWEEPS sweeps of coordinate descent, which end before pigments that are
+    nearly alike (two blacks) are settled between them. All 0 where a spectrum has no counts.
     """
     import jax
     import jax.numpy as jnp
