@@ -44,24 +44,23 @@ def painted_picture(
 ) -> Painted:
     """Paint a picture uint8 [y, x, 3] anew with a palette of its time; `colour_canvas.layers_canvas` says the rest.
 
-    Each cluster of colours becomes the nearest mixture of the palette. Thickness wanders smoothly between three levels,
-    pixels choosing at random between the two nearest.
+    Each cluster of colours becomes the most alike mixture of the palette. Thickness wanders smoothly between three
+    levels, pixels choosing at random between the two nearest.
     """
     year = rng.uniform(*YEARS) if died is None else died - rng.uniform(0, CAREER)
     palette, bed, loading = painters_palette(year, rng=rng), draw_bed(rng=rng), rng.uniform(0.25, 0.5)
     thickness = 30.0 * np.exp(rng.normal(0, 0.3))
     mixed = mixtures(palette, loading=loading, thickness=thickness, ground=bed.rgb)
     labels, lab = fine_colours(rgb, colours, rng=rng)
-    choice = matched(lab, mixed)
-    level = _levels(labels.shape, rng=rng)
-    under, earlier = _earlier(beneath, labels.shape, mixed, rng=rng)
-    entry, codes = _stacks_of(labels, level, under)
-    top, deep = choice[codes[:, 0]], np.where(codes[:, 2] > 0, earlier[codes[:, 2]], -1)
+    under, earlier = _earlier(beneath, labels.shape, rng=rng)
+    paints = matched(np.concatenate([lab, earlier]), mixed, rng=rng)
+    entry, codes = _stacks_of(labels, _levels(labels.shape, rng=rng), under)
+    top, deep = codes[:, 0], np.where(codes[:, 2] > 0, len(lab) + codes[:, 2] - 1, -1)
     depths = thickness * np.array(LEVELS)[codes[:, 1]]
-    stacks = _built(mixed, bed, top=top, deep=deep, depths=depths, loading=loading, rng=rng)
-    visible, unseen = _classes(mixed)
+    stacks = _built(paints, bed, top=top, deep=deep, depths=depths, rng=rng)
+    visible, unseen = _classes(paints)
     hidden = np.where((deep >= 0)[:, None], visible[deep], 0.0).astype(np.float32)
-    seen = np.rint(lab_to_srgb(mixed.lab[top]) * 255).astype(np.uint8)
+    seen = np.rint(lab_to_srgb(paints.lab[top]) * 255).astype(np.uint8)
     return Painted(entry, stacks, visible[top], hidden, unseen[top], seen)
 
 
@@ -94,16 +93,15 @@ def _levels(shape: tuple[int, int], *, rng: np.random.Generator) -> np.ndarray:
 
 
 def _earlier(
-    beneath: np.ndarray | None, shape: tuple[int, int], mixed: Mixtures, *, rng: np.random.Generator
+    beneath: np.ndarray | None, shape: tuple[int, int], *, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Which earlier paint lies beneath each pixel, int [y, x], 0 for none; and its mixture, int [paint]."""
+    """Which earlier paint lies beneath each pixel, int [y, x], 0 for none; and their colours, CIELAB [paint, 3]."""
     if beneath is None:
-        return np.zeros(shape, np.int64), np.zeros(1, np.int64)
+        return np.zeros(shape, np.int64), np.zeros((0, 3))
     labels, lab = fine_colours(beneath, BENEATH_COLOURS, rng=rng)
     rows, columns = (np.arange(want) * have // want for want, have in zip(shape, labels.shape, strict=True))
     area = smooth_field(shape, scale=max(shape) / 6, rng=rng) > rng.uniform(-1.0, 0.7)
-    under = np.where(area, labels[np.ix_(rows, columns)] + 1, 0)
-    return under, np.concatenate([[0], matched(lab, mixed)])
+    return np.where(area, labels[np.ix_(rows, columns)] + 1, 0), lab
 
 
 def _stacks_of(labels: np.ndarray, level: np.ndarray, under: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -126,11 +124,11 @@ def _stacks_of(labels: np.ndarray, level: np.ndarray, under: np.ndarray) -> tupl
 
 
 def _built(
-    mixed: Mixtures, bed: Bed, *, top: np.ndarray, deep: np.ndarray, depths: np.ndarray, loading: float,
+    mixed: Mixtures, bed: Bed, *, top: np.ndarray, deep: np.ndarray, depths: np.ndarray,
     rng: np.random.Generator,
 ) -> list[Stack]:  # fmt: skip
     """Stacks of the bed, the earlier paint where `deep` names one, the paint, and for some pictures a varnish."""
-    used = {int(row): _paint(mixed, int(row), loading) for row in np.unique(np.concatenate([top, deep])) if row >= 0}
+    used = {int(row): _paint(mixed, int(row)) for row in np.unique(np.concatenate([top, deep])) if row >= 0}
     old = float(np.exp(rng.uniform(np.log(10), np.log(60))))
     coat = Layer(Paint("varnish", {"dammar": 1.0}, loading=1.0), float(rng.uniform(5, 40)))
     varnish = (coat,) if rng.random() < VARNISHED else ()
@@ -141,9 +139,9 @@ def _built(
     return stacks
 
 
-def _paint(mixed: Mixtures, row: int, loading: float) -> Paint:
+def _paint(mixed: Mixtures, row: int) -> Paint:
     shares = {name: float(share) for name, share in zip(mixed.pigments, mixed.volume[row], strict=True) if share > 0}
-    return Paint(" + ".join(shares), shares, loading=loading)
+    return Paint(" + ".join(shares), shares, loading=mixed.loading)
 
 
 def _classes(mixed: Mixtures) -> tuple[np.ndarray, np.ndarray]:

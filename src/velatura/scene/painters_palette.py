@@ -20,16 +20,23 @@ TINTED = (0.3, 0.6, 0.8, 0.9, 0.96)  # volume shares of white over two others
 BETWEEN = (0.2, 0.5, 0.8)  # shares of these
 EACH_MORE = 0.5  # CIEDE2000 that a further pigment in a mixture must be worth
 NEAR = 24  # mixtures by distance in CIELAB, among which CIEDE2000 decides
+STEPS, TRIALS = (0.4, 0.12), 40  # standard deviation of the shares' logarithm in a round, and trials in it
 
 
 class Mixtures(NamedTuple):
-    """Paints that a palette gives."""
+    """Paints of one palette, and how they look on one ground."""
 
     pigments: tuple[str, ...]
     volume: np.ndarray
     """Share of each pigment among the pigments, float64 [mixture, pigment]; rows sum to 1."""
     lab: np.ndarray
     """CIELAB of the dry paint on its ground [mixture, 3]."""
+    loading: float
+    """Volume share of pigment in the film."""
+    thickness: float
+    """Of the paint [um]."""
+    ground: tuple[float, float, float]
+    """Colour of what it lies on (sRGB)."""
 
 
 def painters_palette(year: float, *, rng: np.random.Generator) -> tuple[str, ...]:
@@ -50,23 +57,38 @@ def painters_palette(year: float, *, rng: np.random.Generator) -> tuple[str, ...
 def mixtures(
     pigments: tuple[str, ...], *, loading: float, thickness: float, ground: tuple[float, float, float]
 ) -> Mixtures:
-    """Return every single pigment, mixture of two, and mixture of two with the first (a white), with their colours.
-
-    loading: volume share of pigment; thickness: of the paint [um]; ground: colour of what it lies on (sRGB).
-    """
+    """Return every single pigment, mixtures of two, and of two with the first (a white), with their colours."""
     volume = _volumes(len(pigments))
-    paint = coat(dict(zip(pigments, volume.T, strict=True)), thickness=thickness, loading=loading)
-    seen = appearance([paint], support=below_surface(linear(np.array(ground))))
-    return Mixtures(pigments, volume, srgb_to_lab(display(seen)))
+    bare = Mixtures(pigments, volume, np.zeros((0, 3)), loading, thickness, ground)
+    return bare._replace(lab=_look(volume, bare))
 
 
-def matched(lab: np.ndarray, mixed: Mixtures) -> np.ndarray:
-    """Return the mixture that looks most like each colour CIELAB [n, 3], int [n]; simple ones win a near tie."""
+def matched(lab: np.ndarray, mixed: Mixtures, *, rng: np.random.Generator) -> Mixtures:
+    """Return for each colour CIELAB [n, 3] the mixture that looks most like it; simple ones win a near tie.
+
+    The nearest of `mixed` is found first (CIEDE2000); then its shares are changed at random, in two rounds of ever
+    smaller steps, and the best are kept.
+    """
     far = ((lab[:, None] - mixed.lab) ** 2).sum(axis=-1)
     near = np.argpartition(far, min(NEAR, len(mixed.lab) - 1), axis=1)[:, :NEAR]
     held = (mixed.volume > 0).sum(axis=1)
     cost = colour_difference(lab[:, None], mixed.lab[near]) + EACH_MORE * held[near]
-    return near[np.arange(len(lab)), np.argmin(cost, axis=1)]
+    rows = np.arange(len(lab))
+    volume = mixed.volume[near[rows, np.argmin(cost, axis=1)]]
+    for step in STEPS:
+        factor = np.exp(step * rng.standard_normal((len(lab), TRIALS, len(mixed.pigments))))
+        factor[:, 0] = 1.0
+        trial = volume[:, None] * factor
+        trial /= trial.sum(axis=-1, keepdims=True)
+        volume = trial[rows, np.argmin(colour_difference(lab[:, None], _look(trial, mixed)), axis=1)]
+    return mixed._replace(volume=volume, lab=_look(volume, mixed))
+
+
+def _look(volume: np.ndarray, mixed: Mixtures) -> np.ndarray:
+    """CIELAB [..., 3] of paints of these volume shares [..., pigment]."""
+    shares = dict(zip(mixed.pigments, np.moveaxis(volume, -1, 0), strict=True))
+    paint = coat(shares, thickness=mixed.thickness, loading=mixed.loading)
+    return srgb_to_lab(display(appearance([paint], support=below_surface(linear(np.array(mixed.ground))))))
 
 
 @cache
