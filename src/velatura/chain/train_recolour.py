@@ -195,10 +195,10 @@ def _with_critic(net: Any, plan: Recipe, *, inputs: int, key: Any) -> tuple[Any,
     """Return a network beside its critic, and the loss of both."""
     import jax
 
-    from velatura.nn.image_nets import Critic
+    from velatura.nn.critic import Critic
     from velatura.tasks.recolour_losses import Pair, critic_loss
 
-    critic = Critic(inputs=inputs, key=jax.random.fold_in(key, plan.steps))
+    critic = Critic(inputs=inputs, side=plan.side, key=jax.random.fold_in(key, plan.steps))
     return Pair(net, critic), critic_loss(plan.loss, weight=plan.critic)
 
 

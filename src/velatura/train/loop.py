@@ -26,8 +26,12 @@ class State(NamedTuple):
 
 
 def start(model: PyTree, optimiser: optax.GradientTransformation) -> State:
-    """Return the state before the first step: step 0, loss NaN."""
-    return State(model, optimiser.init(eqx.filter(model, eqx.is_inexact_array)), 0, jax.numpy.asarray(float("nan")))
+    """Return the state before the first step: step 0, loss NaN.
+
+    Arrays that were made of plain numbers get a fixed dtype, lest each of the first steps is compiled again.
+    """
+    fixed = jax.tree.map(lambda leaf: leaf.astype(leaf.dtype) if eqx.is_array(leaf) else leaf, model)
+    return State(fixed, optimiser.init(eqx.filter(fixed, eqx.is_inexact_array)), 0, jax.numpy.asarray(float("nan")))
 
 
 def fit(
