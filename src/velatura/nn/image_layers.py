@@ -53,39 +53,45 @@ class LayerNorm(eqx.Module):
 
 
 class ImageConvolution(eqx.Module):
-    """Convolution of an image; pixels outside count as zero.
-
-    Written as one product of the neighbourhoods with a matrix: the gradient of XLA's own convolution on processors is
-    slower by far (benchmarks/recolouring/networks.py).
-    """
+    """Convolution of an image; pixels outside count as zero."""
 
     weight: Float[Array, "taps taps inputs outputs"]
     bias: Float[Array, " outputs"]
+    stride: int = eqx.field(static=True)
 
-    def __init__(self, inputs: int, outputs: int, *, taps: int = 3, scale: float = 1.0, key: PRNGKeyArray) -> None:
-        """Draw weights uniformly within scale / sqrt(taps x taps x inputs); `taps` is odd."""
+    def __init__(
+        self, inputs: int, outputs: int, *, taps: int = 3, stride: int = 1, scale: float = 1.0, key: PRNGKeyArray
+    ) -> None:
+        """Draw weights uniformly within scale / sqrt(taps x taps x inputs), PyTorch's default; the bias starts at 0."""
         bound = scale * (taps * taps * inputs) ** -0.5
         self.weight = jax.random.uniform(key, (taps, taps, inputs, outputs), minval=-bound, maxval=bound)
         self.bias = jnp.zeros(outputs)
+        self.stride = stride
 
-    def __call__(self, image: Float[Array, "y x inputs"]) -> Float[Array, "y x outputs"]:
-        """Return an image of the same size."""
-        near = neighbourhoods(image, taps=self.weight.shape[0])
-        products = near @ self.weight.reshape(-1, self.weight.shape[-1])
-        return products + over(self.bias, products)
+    def __call__(self, image: Float[Array, "y x inputs"]) -> Float[Array, "fewer_y fewer_x outputs"]:
+        """Return one vector for every `stride` x `stride` pixels."""
+        axes, strides = ("NHWC", "HWIO", "NHWC"), (self.stride, self.stride)
+        sums = jax.lax.conv_general_dilated(image[None], self.weight, strides, "SAME", dimension_numbers=axes)[0]
+        return sums + over(self.bias, sums)
 
 
 class Dropout(eqx.Module):
-    """Sets a random share of the values to zero and the others larger, so that the mean stays."""
+    """Sets a random share of the values to zero and the others larger, so that the mean stays.
+
+    Four values share one random word, as drawing words would take a fifth of a training step; so the rate is rounded to
+    a multiple of 1/256.
+    """
 
     rate: float = eqx.field(static=True)
 
     def __call__(self, values: Float[Array, "*shape"], *, key: PRNGKeyArray | None) -> Float[Array, "*shape"]:
         """Return values of the same shape; without a key the values themselves."""
-        if key is None or self.rate == 0:
+        left_out = round(256 * self.rate)
+        if key is None or left_out == 0:
             return values
-        kept = jax.random.bernoulli(key, 1 - self.rate, values.shape)
-        return jnp.where(kept, values / (1 - self.rate), 0.0)
+        words = jax.random.bits(key, (-(-values.size // 4),), jnp.uint32)
+        chance = jax.lax.bitcast_convert_type(words, jnp.uint8).ravel()[: values.size].reshape(values.shape)
+        return jnp.where(chance >= left_out, values * (256 / (256 - left_out)), 0.0)
 
 
 class FeedForward(eqx.Module):
@@ -189,13 +195,17 @@ def shifted(image: Float[Array, "y x feature"], down: int, right: int) -> Float[
     return padded[top : top + height, left : left + width]
 
 
-def neighbourhoods(image: Float[Array, "y x feature"], *, taps: int) -> Float[Array, "y x near"]:
-    """Return for each pixel the taps x taps pixels around it, row by row, zeros outside."""
-    height, width, _ = image.shape
-    half = taps // 2
-    padded = jnp.pad(image, ((half, half), (half, half), (0, 0)))
-    parts = [padded[y : y + height, x : x + width] for y in range(taps) for x in range(taps)]
-    return jnp.concatenate(parts, axis=-1)
+def doubled(image: Float[Array, "y x feature"]) -> Float[Array, "twice_y twice_x feature"]:
+    """Return the image with twice the pixels on each side, interpolated bilinearly: no edge where blocks meet."""
+    for axis in (0, 1):
+        first, last = (jax.lax.slice_in_dim(image, at, at + 1, axis=axis) for at in (0, image.shape[axis] - 1))
+        count = image.shape[axis]
+        padded = jnp.concatenate([first, image, last], axis=axis)
+        before = jax.lax.slice_in_dim(padded, 0, count, axis=axis)
+        after = jax.lax.slice_in_dim(padded, 2, count + 2, axis=axis)
+        both = jnp.stack([0.75 * image + 0.25 * before, 0.75 * image + 0.25 * after], axis=axis + 1)
+        image = both.reshape(*image.shape[:axis], 2 * count, *image.shape[axis + 1 :])
+    return image
 
 
 def patches(image: Float[Array, "y x feature"], *, patch: int) -> Float[Array, "row column content"]:

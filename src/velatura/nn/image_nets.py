@@ -9,9 +9,15 @@ from jaxtyping import PRNGKeyArray
 
 from velatura.base.errors import InputError, did_you_mean
 from velatura.nn.image_layers import ImageConvolution, LayerNorm, Linear
+from velatura.nn.pixel_net import PixelNet
+from velatura.nn.plain_vit import PlainViT
+from velatura.nn.unet import UNet
 from velatura.nn.uvit import SmallUViT
+from velatura.nn.velatura_net import VelaturaNet
 
-IMAGE_NETS: Mapping[str, Callable[..., eqx.Module]] = MappingProxyType({"small-uvit": SmallUViT})
+IMAGE_NETS: Mapping[str, Callable[..., eqx.Module]] = MappingProxyType(
+    {"small-uvit": SmallUViT, "vit": PlainViT, "unet": UNet, "pixels": PixelNet, "velatura": VelaturaNet}
+)
 
 
 def build_image_net(

@@ -122,6 +122,7 @@ class SmallUViT(eqx.Module):
         inputs: int = 3,
         outputs: int = 3,
         side: int = 128,
+        half_depth: int = HALF_DEPTH,
         drop: float = 0.1,
         shifts: str = "diagonal",
         each_head: bool = False,
@@ -130,13 +131,13 @@ class SmallUViT(eqx.Module):
     ) -> None:
         """Draw the weights for images of side x side pixels, `side` a multiple of 16 and 32 or more.
 
-        drop: rate of dropout and of stochastic depth; shifts: "diagonal" or "cardinal"; each_head: a temperature for
-        each head; concat: long skips through a matrix.
+        half_depth: blocks before and after the middle one; drop: rate of dropout and of stochastic depth; shifts:
+        "diagonal" or "cardinal"; each_head: a temperature for each head; concat: long skips through a matrix.
         """
         one, two, three, four, five = jax.random.split(key, 5)
         self.embed = ShiftedPatches(inputs, shifts=shifts, key=one)
         self.position = 0.02 * jax.random.truncated_normal(two, -2, 2, ((side // PATCH) ** 2, WIDTH))
-        self.core = UViTCore(drop=drop, each_head=each_head, concat=concat, key=three)
+        self.core = UViTCore(half_depth=half_depth, drop=drop, each_head=each_head, concat=concat, key=three)
         self.norm = LayerNorm(WIDTH)
         self.head = Linear(WIDTH, outputs * PATCH**2, key=four)
         self.smooth = ImageConvolution(outputs, outputs, key=five)
