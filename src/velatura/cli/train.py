@@ -7,6 +7,7 @@ from cyclopts import App, Group, Parameter
 
 from velatura.base.errors import InputError
 from velatura.cli.console import progress_bar, say
+from velatura.cli.train_recolour import embedding, recolour
 
 if TYPE_CHECKING:
     from velatura.chain.train_pigments import Recipe
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 CALIBRATE = 0.002  # gain beyond which a scan should be calibrated rather than learned
 ADAPT = Group("Adapting to a scanner", sort_key=1)
 train = App(name="train", help="Train networks again, or adapt them to your scanner.")
+train.command(embedding)
+train.command(recolour)
 
 
 @train.command
