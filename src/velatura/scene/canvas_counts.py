@@ -16,20 +16,22 @@ Embed = Callable[[np.ndarray], np.ndarray]
 """From counts float32 [n, channel] on the canvas's grid to features [n, feature]."""
 
 
-def rebinned(rates: np.ndarray, low: float, high: float, channels: int) -> np.ndarray:
-    """Bring spectra [entry, channel] from `training.grid()` to `channels` even channels from `low` to `high` keV.
+def rebinned(rates: np.ndarray, *axis: float) -> np.ndarray:
+    """Bring spectra [entry, channel] from `training.grid()` to another axis of even channels.
 
-    Each channel shares its content by overlap: what lies between low and high is conserved, the rest is left out.
-    Returns float32 [entry, channels]. Raises InputError for a window that does not rise.
+    axis: low, high, channels: its outer edges [keV] and how many channels lie between them. Each channel shares its content by overlap: what lies
+    between the edges is conserved, the rest is left out. Returns float32 [entry, channels]. Raises InputError for an
+    axis that does not rise.
     """
-    if not (low < high and channels >= 1):
-        raise InputError(f"the window must rise and hold a channel; found {low:g} to {high:g} keV, {channels}")
-    if (low, high, channels) == (LOW, HIGH, rates.shape[-1]):
+    low, high, channels = axis
+    if not (low < high and channels >= 1 and channels == int(channels)):
+        raise InputError(f"the axis must rise and hold channels; found {low:g} to {high:g} keV, {channels:g}")
+    held = rates.shape[-1]
+    if axis == (LOW, HIGH, held):
         return np.asarray(rates, np.float32)
     below = np.concatenate([np.zeros((len(rates), 1)), np.cumsum(rates, axis=1, dtype=np.float64)], axis=1)
-    place = (np.linspace(low, high, channels + 1) - LOW) / (HIGH - LOW) * rates.shape[1]
-    place = np.clip(place, 0, rates.shape[1])
-    left = np.minimum(place.astype(np.int64), rates.shape[1] - 1)
+    place = np.clip((np.linspace(low, high, int(channels) + 1) - LOW) / (HIGH - LOW) * held, 0, held)
+    left = np.minimum(place.astype(np.int64), held - 1)
     part = place - left
     return np.diff(below[:, left] * (1 - part) + below[:, left + 1] * part, axis=1).astype(np.float32)
 

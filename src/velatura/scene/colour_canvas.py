@@ -123,12 +123,12 @@ def pool_instrument(split: str, number: int) -> Instrument:
     return random_instrument(rng=np.random.default_rng((POOL_SEED, SPLITS.index(split), number)))
 
 
-def cropped(canvas: Canvas, size: int, *, rng: np.random.Generator | None = None) -> Canvas:
-    """Return a square part of a canvas, `size` pixels wide: the middle or, with rng, anywhere."""
+def cropped(canvas: Canvas, size: int) -> Canvas:
+    """Return the middle of a canvas, `size` pixels square; `seed_images.window` cuts any other part."""
     height, width = canvas.entry.shape
     if size > min(height, width):
         raise InputError(f"a part of {size} pixels does not fit into {height} x {width}; make larger canvases")
-    part = window((height, width), (size, size), rng=rng)
+    part = window((height, width), (size, size), rng=None)
     return canvas._replace(rgb=canvas.rgb[part], entry=canvas.entry[part])
 
 

@@ -61,13 +61,11 @@ def hashed_split(name: str) -> str:
     return SPLITS[int(np.searchsorted(np.cumsum(SHARES)[:-1], place, side="right"))]
 
 
-def read_seed(
-    path: Path, size: int = 128, *, longest: int | None = None, rng: np.random.Generator | None = None
-) -> np.ndarray:
+def read_seed(path: Path, size: int = 128, *, longest: int | None = None) -> np.ndarray:
     """Read a picture as uint8 [y, x, 3], its short side brought to `size` pixels without distortion.
 
-    longest: the long side is cut to that many pixels, by default to `size`, so that the picture is square; rng: where
-    it is cut is random, else the middle stays. Raises InputError for what is no picture.
+    longest: the long side is cut to that many pixels, by default to `size`, so that the picture is square; its middle
+    stays. Raises InputError for what is no picture.
     """
     from PIL import Image, ImageOps, UnidentifiedImageError
 
@@ -83,13 +81,11 @@ def read_seed(
     scale = size / min(picture.size)
     width, height = (max(size, round(side * scale)) for side in picture.size)
     resized = np.asarray(picture.resize((width, height), Image.Resampling.LANCZOS, reducing_gap=3.0))
-    return resized[window((height, width), (min(height, longest), min(width, longest)), rng=rng)]
+    return resized[window((height, width), (min(height, longest), min(width, longest)), rng=None)]
 
 
-def window(
-    shape: tuple[int, int], wanted: tuple[int, int], *, rng: np.random.Generator | None = None
-) -> tuple[slice, slice]:
-    """Return the rows and columns of a part of `wanted` pixels, in the middle or, with rng, at random."""
+def window(shape: tuple[int, int], wanted: tuple[int, int], *, rng: np.random.Generator | None) -> tuple[slice, slice]:
+    """Return the rows and columns of a part of `wanted` pixels: anywhere or, where rng is None, in the middle."""
     spare = [have - want for have, want in zip(shape, wanted, strict=True)]
     starts = [room // 2 for room in spare] if rng is None else [int(rng.integers(room + 1)) for room in spare]
     rows, columns = (slice(start, start + want) for start, want in zip(starts, wanted, strict=True))
