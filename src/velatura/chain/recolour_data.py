@@ -1,12 +1,12 @@
 """Canvases under an embedder: the tables that training picks from, and held-out pictures with fresh counts, on disk.
 
-Everything lies in the folder of the canvases, named after the embedder and its fingerprint, and is made once:
-tables/NAME-FINGERPRINT-DOSE/  a few draws of each spectrum of a canvas
-fresh/NAME-FINGERPRINT-...npz  pictures embedded from counts drawn for every pixel
+Everything lies in the folder of the canvases, named after the embedder, and is made once:
+tables/EMBEDDER-FINGERPRINT-KIND-DOSE/  a few draws of each spectrum of a canvas
+fresh/EMBEDDER-FINGERPRINT-...npz  pictures embedded from counts drawn for every pixel
 """
 
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -19,7 +19,7 @@ from velatura.base.progress import Progress, silent
 from velatura.scene.canvas_counts import fresh_rows
 from velatura.scene.canvas_folder import CanvasFile, CanvasFolder
 from velatura.scene.canvas_tables import write_tables
-from velatura.scene.colour_canvas import Canvas, cropped
+from velatura.scene.colour_canvas import cropped
 
 if TYPE_CHECKING:
     from velatura.tasks.embedding_model import Embedder
@@ -64,6 +64,25 @@ def albums(
     return found
 
 
+def held_out(canvases: CanvasFolder, *, split: str, kind: str, number: int) -> list[CanvasFile]:
+    """Return so many canvases of a split, evenly chosen, or all where there are fewer."""
+    files = files_of(canvases, split, [kind])[0]
+    return [files[int(place)] for place in np.linspace(0, len(files) - 1, min(number, len(files)))]
+
+
+def fresh_counts(
+    canvases: CanvasFolder, file: CanvasFile, *, side: int, grid: tuple[float, float, int]
+) -> Iterator[np.ndarray]:
+    """Yield the counts of the middle of a canvas, uint16 [spectrum, channel], row by row; the same file, the same ones.
+
+    side: of the square [pixels]; grid: lowest and highest energy [keV] and channels.
+    """
+    rng = np.random.default_rng((1, zlib.crc32(file.path.stem.encode())))
+    canvas, (low, high, channels) = cropped(canvases.read(file), side), grid
+    bands = fresh_rows(canvas, TEST_DOSES[canvas.kind], rng=rng, low=low, high=high, channels=channels)
+    yield from (counts.reshape(-1, channels) for _, counts in bands)
+
+
 def fresh_pictures(
     canvases: CanvasFolder,
     embedder: "Embedder",
@@ -78,20 +97,21 @@ def fresh_pictures(
 
     number: of pictures, or all where there are fewer; side: of the square in the middle of each. Made once, then read.
     """
+    from velatura.tasks.embedding_model import embed
     from velatura.tasks.recolour_training import Shown
 
-    files = files_of(canvases, split, [kind])[0]
-    chosen = [files[int(place)] for place in np.linspace(0, len(files) - 1, min(number, len(files)))]
+    chosen = held_out(canvases, split=split, kind=kind, number=number)
     name = f"{mark_of(embedder)}-{split}-{kind}-{TEST_DOSES[kind]:g}-{len(chosen)}-{side}-{_sum_of(chosen)}"
     path = canvases.folder / "fresh" / f"{name}.npz"
     if path.is_file():
         with np.load(path, allow_pickle=False) as held:
             return Shown(held["embedded"], held["rgb"])
-    pictures = []
+    pictures, grid = [], (embedder.low, embedder.high, embedder.channels)
     for done, file in enumerate(chosen):
         progress(f"{split} {kind}, {embedder.name}", done, len(chosen))
-        canvas = cropped(canvases.read(file), side)
-        pictures.append((_fresh(canvas, embedder, file), canvas.rgb))
+        counts = fresh_counts(canvases, file, side=side, grid=grid)
+        features = np.concatenate([embed(embedder, part).astype(np.float16) for part in counts])
+        pictures.append((features.reshape(side, side, -1), cropped(canvases.read(file), side).rgb))
     progress(f"{split} {kind}, {embedder.name}", len(chosen), len(chosen))
     shown = Shown(*(np.stack(images) for images in zip(*pictures, strict=True)))
     _write(path, shown)
@@ -99,22 +119,10 @@ def fresh_pictures(
 
 
 def mark_of(embedder: "Embedder") -> str:
-    """Return what folders and files of an embedder are called: its name and fingerprint."""
+    """Return what folders and files of an embedder are called: its kind and fingerprint."""
     from velatura.tasks.recolour_model import fingerprint
 
-    return f"{embedder.name}-{fingerprint(embedder)}"
-
-
-def _fresh(canvas: Canvas, embedder: "Embedder", file: CanvasFile) -> np.ndarray:
-    """Features float16 [y, x, feature]; the same file gives the same counts."""
-    from velatura.tasks.embedding_model import embed
-
-    rng = np.random.default_rng((1, zlib.crc32(file.path.stem.encode())))
-    bands = fresh_rows(
-        canvas, TEST_DOSES[canvas.kind], rng=rng, low=embedder.low, high=embedder.high, channels=embedder.channels
-    )
-    found = [embed(embedder, counts.reshape(-1, embedder.channels)) for _, counts in bands]
-    return np.concatenate(found).reshape(*canvas.entry.shape, -1).astype(np.float16)
+    return f"{embedder.kind}-{fingerprint(embedder)}"
 
 
 def _sum_of(files: Sequence[CanvasFile]) -> str:

@@ -107,7 +107,7 @@ def train_recolour(
     """
     import jax
 
-    from velatura.chain.recolour_data import albums
+    from velatura.chain.recolour_data import albums, files_of
     from velatura.scene.canvas_folder import CanvasFolder
     from velatura.tasks.embedding_model import load_embedder
     from velatura.tasks.recolour_model import fingerprint
@@ -115,10 +115,11 @@ def train_recolour(
     from velatura.train.rundir import open_run
 
     embedder, data = load_embedder(embedding or recipe.embedder), CanvasFolder(canvases)
-    held = {"canvases": len(data.plan["images"]), "canvas_seed": data.plan["seed"], "embedding": fingerprint(embedder)}
+    pictures = [len(files) for files in files_of(data, "train", recipe.kinds)]
+    held = {"embedding": fingerprint(embedder), "pictures": pictures, "canvas_seed": data.plan["seed"]}
     run = open_run(Path(folder), asdict(recipe) | held)
     books = albums(data, embedder, kinds=recipe.kinds, doses=recipe.doses, progress=progress)
-    epoch = -(-sum(len(book.files) for book in books) // recipe.size)
+    epoch = -(-sum(pictures) // recipe.size)
     plan = replace(recipe, steps=recipe.steps or round(recipe.epochs * epoch))
     keys = jax.random.split(jax.random.key(recipe.seed), 5)
     draw = Pictures(data, books, key=keys[0], size=recipe.size, side=recipe.side)
