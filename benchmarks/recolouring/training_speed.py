@@ -68,9 +68,8 @@ def main() -> None:
     begun = time.perf_counter()
     for step in range(1, 6):
         jax.block_until_ready(draw(step))
-    print(
-        f"{jax.devices()[0].device_kind}, {asked.size} pictures a step, drawn in {(time.perf_counter() - begun) / 5:.3f} s"
-    )
+    drawn = (time.perf_counter() - begun) / 5
+    print(f"{jax.devices()[0].device_kind}, {asked.size} pictures a step, drawn in {drawn:.3f} s")
     for name in asked.recipes:
         found = measured(name, draw, inputs=embedder.features, size=asked.size, steps=asked.steps)
         print(f"{name:10} " + "  ".join(f"{what} {value:.4g}" for what, value in found.items()), flush=True)

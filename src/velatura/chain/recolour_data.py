@@ -1,7 +1,7 @@
 """Canvases under an embedder: the tables that training picks from, and held-out pictures with fresh counts, on disk.
 
 Everything lies in the folder of the canvases, named after the embedder, and is made once:
-tables/EMBEDDER-FINGERPRINT-KIND-DOSE/  a few draws of each spectrum of a canvas
+tables/EMBEDDER-FINGERPRINT-KIND-DRAWSxDOSE/  a few draws of each spectrum of a canvas
 fresh/EMBEDDER-FINGERPRINT-...npz  pictures embedded from counts drawn for every pixel
 """
 
@@ -54,7 +54,7 @@ def albums(
 
     found, mark = [], mark_of(embedder)
     for kind, files in zip(kinds, files_of(canvases, "train", kinds), strict=True):
-        names = [f"{mark}-{kind}-{dose:g}" for dose in doses]
+        names = [f"{mark}-{kind}-{DRAWS[kind]}x{dose:g}" for dose in doses]
         for dose, name in zip(doses, names, strict=True):
             write_tables(
                 canvases, name, lambda counts: embed(embedder, counts), files=files, draws=DRAWS[kind],
