@@ -1,6 +1,6 @@
 """Canvases for training recolouring: how long they take, how large they are, how well the paint meets the colours.
 
-    python -m benchmarks.recolouring.canvases PAINTINGS
+    python benchmarks/recolouring/canvases.py PAINTINGS
 
 Seconds a picture by kind, without the first one of each scanner (which compiles and prepares); kilobytes on disk;
 CIEDE2000 between the pictures and their paint; microseconds a spectrum of drawing counts, by dose.

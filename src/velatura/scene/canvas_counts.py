@@ -19,9 +19,9 @@ Embed = Callable[[np.ndarray], np.ndarray]
 def rebinned(rates: np.ndarray, *axis: float) -> np.ndarray:
     """Bring spectra [entry, channel] from `training.grid()` to another axis of even channels.
 
-    axis: low, high, channels: its outer edges [keV] and how many channels lie between them. Each channel shares its content by overlap: what lies
-    between the edges is conserved, the rest is left out. Returns float32 [entry, channels]. Raises InputError for an
-    axis that does not rise.
+    axis: low, high, channels: its outer edges [keV] and how many channels lie between them. Each channel shares its
+    content by overlap: what lies between the edges is conserved, the rest is left out. Returns float32 [entry,
+    channels]. Raises InputError for an axis that does not rise.
     """
     low, high, channels = axis
     if not (low < high and channels >= 1 and channels == int(channels)):
