@@ -47,7 +47,7 @@ def paint_out(recipe: dict[str, float]) -> np.ndarray:
 
 
 def test_one_pigment_beneath_looks_like_its_paint_out_and_stays_in_its_place() -> None:
-    found = hidden_colours(pigments({(0, 2): {"Hg": 0.7}, (2, 1): {"Cd": 0.2}}))
+    found = hidden_colours(pigments({(0, 2): {"Hg": 0.7}, (2, 1): {"Cd": 0.2}}), blur=0)
     np.testing.assert_allclose(found.rgb[0, 2], paint_out({"vermilion": 1.0}), atol=1e-3)
     np.testing.assert_allclose(found.rgb[2, 1], paint_out({"cadmium_yellow": 1.0}), atol=1e-3)
     assert np.isfinite(found.rgb).all(axis=-1).sum() == 2
@@ -69,8 +69,10 @@ def test_shares_of_mass_are_mixed_by_volume() -> None:
 def test_nothing_beneath_has_no_colour_and_no_trust() -> None:
     maps = pigments({(0, 0): {"Hg": 1.0}, (1, 1): {"Hg": 1.0}})
     maps.hidden.values[0, 0] = 0.49
+    maps.probability.values[1, 0, 0, 0] = 0.49
+    maps.threshold.values[:] = 0.1
     maps.hidden.values[1, 1] = np.nan
-    found = hidden_colours(maps)
+    found = hidden_colours(maps, blur=0)
     assert np.isnan(found.rgb).all()
     assert not found.trust.any()
     assert "no hidden figure" in found.notes[0]
@@ -86,18 +88,26 @@ def test_trust_is_what_the_evidence_is_worth() -> None:
     maps = pigments({(0, 0): {"Cd": 1.0}, (0, 1): {"Cd": 1.0}, (0, 2): {"Cd": 1.0}, (0, 3): {"Fe": 1.0}})
     maps.probability.values[1, :, 0][maps.probability.values[1, :, 0] == 1] = 0.9
     maps.hidden.values[0, 1] = 0.6
+    maps.threshold.values[:] = 0.3
+    maps.probability.values[1, 2, 0, 1] = 0.4
     maps.unknown.values[0, 2] = 0.5
-    trust = hidden_colours(maps).trust[0]
+    trust = hidden_colours(maps, blur=0).trust[0]
     assert trust[0] == pytest.approx(0.9, abs=1e-3)
-    assert trust[1] == pytest.approx(0.6 * 0.9, abs=1e-3)
+    assert trust[1] == pytest.approx(0.6 * 0.4, abs=1e-3)
     assert trust[2] == pytest.approx(0.5 * 0.9, abs=1e-3)
     assert trust[3] < 0.6 * trust[0]
+
+
+def test_a_class_that_is_sure_says_itself_that_a_paint_lies_beneath() -> None:
+    maps = pigments({(0, 0): {"Cd": 1.0}})
+    maps.hidden.values[0, 0] = 0.2
+    assert hidden_colours(maps, blur=0).trust[0, 0] == pytest.approx(1.0, abs=1e-3)
 
 
 def test_colours_fade_to_grey_with_the_probability() -> None:
     maps = pigments({(0, x): {"Hg": 1.0} for x in range(3)})
     maps.probability.values[1, 0, 0, :3] = 1.0, 0.75, 0.5
-    lab = srgb_to_lab(hidden_colours(maps).rgb[0, :3])
+    lab = srgb_to_lab(hidden_colours(maps, blur=0).rgb[0, :3])
     chroma = np.hypot(lab[:, 1], lab[:, 2])
     np.testing.assert_allclose(chroma, chroma[0] * np.array([1.0, 0.75, 0.5]), rtol=0.01)
     np.testing.assert_allclose(lab[:, 0] - 50, (lab[0, 0] - 50) * np.array([1.0, 0.75, 0.5]), atol=0.2)
@@ -107,13 +117,36 @@ def test_the_likelier_of_two_pigments_weighs_more() -> None:
     maps = pigments({(0, x): {"Hg": 0.5, "Cd": 0.5} for x in range(2)})
     maps.probability.values[1, 2, 0, 1] = 0.5
     red = srgb_to_lab(paint_out({"vermilion": 1.0}))
-    even, odd = (colour_difference(srgb_to_lab(one), red) for one in hidden_colours(maps).rgb[0, :2])
+    even, odd = (colour_difference(srgb_to_lab(one), red) for one in hidden_colours(maps, blur=0).rgb[0, :2])
     assert odd < even - 5
+
+
+def test_neighbours_decide_together_and_stay_in_their_place() -> None:
+    """A lone find is dropped, a gap is filled, and a pixel without an answer gives and gets none."""
+    block = {(y, x): {"Hg": 1.0} for y in range(8, 13) for x in range(2, 7)}
+    del block[10, 4]
+    maps = pigments(block | {(2, 9): {"Cd": 1.0}}, shape=(15, 12))
+    maps.hidden.values[9, 3] = np.nan
+    found = hidden_colours(maps)
+    there = np.isfinite(found.rgb[..., 0])
+    assert there[10, 4]
+    assert not there[2, 9]
+    assert not there[9, 3]
+    assert not there[:7].any()
+    alone = srgb_to_lab(paint_out({"vermilion": 1.0}))
+    assert colour_difference(srgb_to_lab(found.rgb[11, 4]), alone) < 12
+
+
+def test_a_large_area_is_the_same_with_and_without_neighbours() -> None:
+    maps = pigments({(y, x): {"Hg": 0.3, "Cd": 0.6} for y in range(12) for x in range(12)}, shape=(12, 12))
+    alone, together = hidden_colours(maps, blur=0), hidden_colours(maps)
+    np.testing.assert_allclose(alone.rgb, together.rgb, atol=0.01)
+    np.testing.assert_allclose(alone.trust, together.trust, atol=0.01)
 
 
 def test_members_of_different_colours_are_told() -> None:
     maps = pigments({(0, 0): {"Fe": 1.0}, (1, 0): {"Hg": 1.0}})
-    notes = hidden_colours(maps).notes
+    notes = hidden_colours(maps, blur=0).notes
     assert len(notes) == 1
     assert "yellow ochre speaks for" in notes[0]
     assert "red ochre" in notes[0]
@@ -129,8 +162,8 @@ def test_the_usual_member_speaks_where_it_was_in_use() -> None:
 
 def test_bands_of_rows_give_the_same(monkeypatch) -> None:
     maps = pigments({(y, x): {"Hg": 0.5, "Fe": 0.1 + 0.2 * y} for y in range(3) for x in range(4)})
-    whole = hidden_colours(maps)
+    whole = hidden_colours(maps, blur=0)
     monkeypatch.setattr(recolour_hidden, "ROWS", 4)
-    cut = hidden_colours(maps)
+    cut = hidden_colours(maps, blur=0)
     np.testing.assert_array_equal(whole.rgb, cut.rgb)
     np.testing.assert_array_equal(whole.trust, cut.trust)
