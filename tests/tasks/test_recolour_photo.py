@@ -8,11 +8,19 @@ from scipy.ndimage import gaussian_filter
 
 from velatura.base.errors import InputError
 from velatura.imaging.colour import colour_difference, lab_to_srgb, srgb_to_lab
-from velatura.tasks.photo_colours import corrected_colours, linear_colours, neighbour_colours, pixel_features
+from velatura.tasks.photo_colours import (
+    corrected_colours,
+    linear_colours,
+    nearby_colours,
+    neighbour_colours,
+    pixel_features,
+)
 from velatura.tasks.recolour_cube import EmbeddedCube
 from velatura.tasks.recolour_finetune import FineTuning, PhotoTiles, finetuned
 from velatura.tasks.recolour_model import Recolourer, architecture, uncalibrated
 from velatura.tasks.recolour_photo import (
+    SPECTRAL,
+    WAYS,
     PhotoTeaching,
     as_record,
     in_words,
@@ -86,7 +94,7 @@ def test_few_pixels_do_not_teach(rng: np.random.Generator) -> None:
         photo_blocks(few, rng=rng)
 
 
-@pytest.mark.parametrize("way", [linear_colours, neighbour_colours])
+@pytest.mark.parametrize("way", [linear_colours, nearby_colours, neighbour_colours])
 def test_spectra_tell_the_colours_of_the_other_half(way, rng: np.random.Generator) -> None:
     cube, photo = painting(rng)
     half = left_half()
@@ -94,6 +102,22 @@ def test_spectra_tell_the_colours_of_the_other_half(way, rng: np.random.Generato
     assert found.dtype == np.float32
     nothing = np.broadcast_to(photo[half].mean(axis=0), photo.shape)
     assert apart(found, photo, ~half) < 0.6 * apart(nothing, photo, ~half)
+
+
+def test_what_no_spectrum_shows_is_taken_from_near_by(rng: np.random.Generator) -> None:
+    cube, photo = painting(rng, noise=0.05)
+    lake = np.clip(photo - 0.25 * np.array([0, 1, 1]) * (np.indices(SHAPE)[0] > 24)[..., None], 0, 1)
+    lost = np.zeros(SHAPE, bool)
+    lost[30:36, 10:16] = lost[30:36, 40:46] = True
+    features = pixel_features(cube.features, cube.answered)
+    seen = [way(features, np.where(lost[..., None], 0, lake), ~lost) for way in (linear_colours, nearby_colours)]
+    assert apart(seen[1], lake, lost) < 0.8 * apart(seen[0], lake, lost)
+    far = np.zeros(SHAPE, bool)
+    far[:, 50:] = True
+    only = np.zeros(SHAPE, bool)
+    only[:, :12] = True
+    alone = [way(features, lake, only) for way in (linear_colours, nearby_colours)]
+    np.testing.assert_allclose(alone[1][far], alone[0][far], atol=0.02)
 
 
 def test_an_affine_error_of_lab_is_undone(rng: np.random.Generator) -> None:
@@ -163,9 +187,9 @@ def test_the_best_way_is_chosen_and_reported_on_other_blocks(recolourer: Recolou
     blind = np.where(taught[..., None], photo, np.float32(0))
     config = PhotoTeaching(tuning=SHORT)
     found = recolour_by_photo(cube, recolourer, blind, taught=taught, config=config, key=jax.random.key(2))
-    assert [trial.way for trial in found.trials] == ["plain", "corrected", "linear", "neighbours", "finetuned"]
+    assert [trial.way for trial in found.trials] == list(WAYS)
     assert min(found.trials, key=lambda trial: trial.chosen_by).way == found.way
-    assert found.way in ("linear", "neighbours")  # the network is untrained
+    assert found.way in SPECTRAL  # the network is untrained
     assert sum(found.pixels) == taught.sum()
     truly = apart(found.colours.rgb, photo, ~taught)
     assert found.reported(found.way) == pytest.approx(truly, rel=0.5)
@@ -210,7 +234,7 @@ def test_what_does_not_fit_is_refused(rng: np.random.Generator, recolourer: Reco
     with pytest.raises(InputError, match="48 x 56 pixels of the scan"):
         recolour_by_photo(cube, recolourer, photo[:-1], taught=left_half(), key=jax.random.key(0))
     config = PhotoTeaching(ways=("plain",))
-    with pytest.raises(InputError, match="without weights only linear and neighbours"):
+    with pytest.raises(InputError, match="without weights only linear, nearby, neighbours"):
         recolour_by_photo(cube, None, photo, taught=left_half(), config=config, key=jax.random.key(0))
     with pytest.raises(InputError, match="found magic"):
         PhotoTeaching(ways=("magic",))

@@ -22,6 +22,8 @@ NEIGHBOURS = 15
 MOST = 8192  # pixels that are compared with: of more, every second, third, ... is taken
 MOST_FITTED = 65536  # pixels to which a function is fitted, likewise
 TOGETHER = 65536  # pixels that are worked on at once
+SPREADS = (12.0, 4.0, 1.5)  # pixels, standard deviations over which what is left over is spread, one after the other
+LEAST_NEAR = 0.02  # weight of nothing beside that of the pixels near by: far from all of them nothing is added
 LAB_SCALE = 20.0  # of CIELAB among the features
 
 
@@ -69,6 +71,22 @@ def linear_colours(features: np.ndarray, photo: np.ndarray, where: np.ndarray) -
     colours = _ridge(expanded(flat[known]), srgb_to_lab(photo.reshape(-1, 3)[known]))
     parts = [colours(expanded(flat[k : k + TOGETHER])) for k in range(0, len(flat), TOGETHER)]
     return _colours(np.concatenate(parts), photo.shape)
+
+
+def nearby_colours(features: np.ndarray, photo: np.ndarray, where: np.ndarray) -> np.ndarray:
+    """Return `linear_colours` with what they leave over of the photograph, spread to the pixels near by.
+
+    At each of three widths, from coarse to fine, the mean of what is left over (CIELAB) under a Gaussian window is added
+    (normalised convolution: Knutsson and Westin, CVPR 1993, 515). What spectra do not show, such as lakes, is so taken
+    from the surroundings; far from the photograph nothing is added. Parameters and answer as of `linear_colours`.
+    """
+    lab, known = srgb_to_lab(linear_colours(features, photo, where)), where.astype(float)
+    wanted = srgb_to_lab(np.where(where[..., None], photo, 0))
+    for width in SPREADS:
+        left = np.where(where[..., None], wanted - lab, 0)
+        near = gaussian_filter(known, width, mode="constant")[..., None]
+        lab += gaussian_filter(left, (width, width, 0), mode="constant") / (near + LEAST_NEAR)
+    return _colours(lab, photo.shape)
 
 
 def neighbour_colours(features: np.ndarray, photo: np.ndarray, where: np.ndarray) -> np.ndarray:

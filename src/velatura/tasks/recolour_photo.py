@@ -21,6 +21,7 @@ from velatura.tasks.photo_colours import (
     alike,
     corrected_colours,
     linear_colours,
+    nearby_colours,
     nearest,
     neighbour_colours,
     pixel_features,
@@ -30,14 +31,18 @@ from velatura.tasks.recolour_cube import EmbeddedCube
 from velatura.tasks.recolour_finetune import FineTuning, finetuned
 from velatura.tasks.recolour_model import RIGHT, Recoloured, Recolourer, familiar, recolour
 
-PLAIN, CORRECTED, LINEAR, NEIGHBOURS, FINETUNED = "plain", "corrected", "linear", "neighbours", "finetuned"
+PLAIN, CORRECTED, FINETUNED = "plain", "corrected", "finetuned"
+LINEAR, NEARBY, NEIGHBOURS = "linear", "nearby", "neighbours"
 WAYS: Mapping[str, str] = {
     PLAIN: "the recolourer as it is",
     CORRECTED: "its colours put right as a whole",
     LINEAR: "colours of each pixel as a function of its spectrum",
+    NEARBY: "such colours, and what they leave over of the photograph spread to the pixels near by",
     NEIGHBOURS: "colours of the photographed pixels with the most similar spectra",
     FINETUNED: "the recolourer taught further",
 }
+SPECTRAL = {LINEAR: linear_colours, NEARBY: nearby_colours, NEIGHBOURS: neighbour_colours}
+"""Ways that need no recolourer."""
 BLOCKS = 40  # into which the photographed pixels are cut
 SHARES = (0.6, 0.2, 0.2)  # of the pixels: to learn from, to choose by, to report on
 FEWEST = 300  # pixels that teach
@@ -50,7 +55,7 @@ class PhotoTeaching:
     """How a photograph teaches. The defaults suit a scan of any size."""
 
     ways: tuple[str, ...] = tuple(WAYS)
-    """That are tried: plain, corrected, linear, neighbours, finetuned."""
+    """That are tried: plain, corrected, linear, nearby, neighbours, finetuned."""
     tuning: FineTuning = field(default_factory=FineTuning)
 
     def __post_init__(self) -> None:
@@ -98,7 +103,7 @@ def recolour_by_photo(
 ) -> Taught:
     """Return an embedded scan recoloured in the way that tells the photograph's colours best.
 
-    recolourer: None where there is none, which leaves the ways `linear` and `neighbours`; photo: on the pixels of the
+    recolourer: None where there is none, which leaves the ways SPECTRAL; photo: on the pixels of the
     scan, sRGB 0 to 1, float32 [y, x, 3]; taught: pixels that the photograph shows well, bool [y, x]; fill: these keep
     the colours of the photograph. Error and trust of a pixel are those of held-out pixels with similar spectra; trust
     falls where a spectrum is farther from the photographed ones than nine tenths of these were from each other. Same
@@ -179,10 +184,11 @@ class _Pupil:
     @property
     def ways(self) -> tuple[str, ...]:
         """Those that can be tried."""
-        lacking = () if self.recolourer is not None else (PLAIN, CORRECTED, FINETUNED)
-        ways = tuple(way for way in self.config.ways if way not in lacking)
+        ways = tuple(way for way in self.config.ways if self.recolourer is not None or way in SPECTRAL)
         if not ways:
-            raise InputError(f"without weights only {LINEAR} and {NEIGHBOURS} learn from a photograph")
+            raise InputError(
+                f"without weights only {', '.join(SPECTRAL)} learn from a photograph; found {self.config.ways}"
+            )
         return ways
 
     def painted(
@@ -194,9 +200,8 @@ class _Pupil:
         """
         if way == CORRECTED:
             return corrected_colours(self.plain, self.photo, learn), 0
-        if way in (LINEAR, NEIGHBOURS):
-            colours = linear_colours if way == LINEAR else neighbour_colours
-            return colours(self.features, self.photo, learn), 0
+        if way in SPECTRAL:
+            return SPECTRAL[way](self.features, self.photo, learn), 0
         if way == PLAIN or (held_out is None and steps == 0):
             return self.plain, 0
         config = self.config.tuning if held_out is not None else replace(self.config.tuning, steps=steps)
