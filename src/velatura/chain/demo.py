@@ -51,7 +51,10 @@ def demonstrate(
     scores = score(maps, panel.truth, first=FIRST_MAPS)
     colours = colours_of(workspace)
     beside = truth_beside(panel.truth, maps, scores, colours=colours)
-    report, told = make_report(workspace, truth=beside), tuple(f"{one.name}: {one.score}" for one in beside.colours)
+    report, told = (
+        make_report(workspace, truth=beside),
+        tuple(f"recoloured {one.name.lower()}: {one.score}" for one in beside.colours),
+    )
     return Demonstration(report, maps, scores, pigments_of(workspace), colours, told)
 
 
@@ -94,11 +97,11 @@ def colours_beside(truth: xr.Dataset, colours: xr.Dataset | None) -> tuple[Found
     """Return true colours beside recoloured ones, with their scores in words; beneath, only where a figure lies."""
     if colours is None:
         return ()
-    found = [colour_score("recoloured surface", truth.rgb.values, colours.rgb.values)]
+    found = [colour_score("Surface", truth.rgb.values, colours.rgb.values)]
     figure = truth.hidden.values > 0
     if "hidden_rgb" in colours and figure.any():
         beneath = np.where(figure[..., None], colours.hidden_rgb.values, np.float32(np.nan))
-        one = colour_score("recoloured figure beneath", truth.hidden_rgb.values, beneath, where=figure)
+        one = colour_score("Figure beneath", truth.hidden_rgb.values, beneath, where=figure)
         found.append(replace(one, found=colours.hidden_rgb.values))
     return tuple(found)
 

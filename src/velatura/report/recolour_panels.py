@@ -61,6 +61,7 @@ def stamped_view(panel: MapPanel, anchor: str, *, longest: int, pitch: float | N
         height=round(height * whole),
         bar_percent=100 * bar.pixels / width,
         bar_label=bar.label,
+        smooth=True,
     )
 
 
@@ -75,6 +76,7 @@ def stamped_sheet(panels: list[MapPanel], *, pitch: float | None = None, most: i
         strip = place(figure, (left, bottom, width, ABOVE))
         strip.set_facecolor("#1d1b18")
         strip.set(xticks=[], yticks=[])
+        strip.spines[:].set_visible(False)
         size = min(LETTERS, 0.94 * width / (LETTER * len(SHORT)))
         strip.text(0.5, 0.46, SHORT, color="white", size=size, ha="center", va="center", transform=strip.transAxes)
     return figure

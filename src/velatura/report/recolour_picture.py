@@ -16,7 +16,8 @@ SHORT = "A hypothesis, not evidence"
 """Where the whole sentence stands beside the picture."""
 NARROWEST = 480  # pixels of a stamped picture; smaller ones are enlarged by a whole number
 STRIP, INK = (29, 27, 24), (250, 248, 244)
-SMALLEST, OF_WIDTH, FILLED = 14, 48, 0.94  # letters: pixels, of the width, and share of the width that a line fills
+FILLED, LETTER = 0.9, 0.5  # of the width that a line fills; of its height that a letter is wide, about
+SMALLEST, LARGEST = 28, 18  # letters are at least and at most the width divided by this
 
 
 def as_picture(rgb: np.ndarray) -> np.ndarray:
@@ -50,7 +51,7 @@ def stamped(picture: np.ndarray, words: str = SHORT) -> np.ndarray:
     factor = enlargement(picture.shape[1])
     large = np.repeat(np.repeat(picture, factor, axis=0), factor, axis=1)
     width, bands = large.shape[1:]
-    size = max(SMALLEST, width // OF_WIDTH)
+    size = min(max(FILLED * width / (LETTER * len(words)), width / SMALLEST), width / LARGEST)
     font = ImageFont.load_default(size)
     letters = int(FILLED * width / font.getlength(words) * len(words))
     lines = textwrap.wrap(words, letters)

@@ -11,7 +11,7 @@ from velatura.report.content import FoundColours, ReportContent
 from velatura.report.panels import MapPanel, sentences
 from velatura.report.recolour_panels import hidden_panels, stamped_sheet, stamped_view, surface_panels
 from velatura.report.recolour_picture import as_picture
-from velatura.report.views import LONGEST, MapView
+from velatura.report.views import LONGEST, MapView, view_map
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -56,17 +56,14 @@ def colour_finding(maps: xr.Dataset) -> str:
 
 
 def beside_truth(colours: tuple[FoundColours, ...], *, content: ReportContent) -> list[list[MapView]]:
-    """Return pairs of true and recoloured pictures, the recoloured ones stamped."""
+    """Return pairs of true and recoloured pictures; those that were found are stamped."""
     pairs = []
     for number, one in enumerate(colours):
         true = MapPanel(one.name, as_picture(one.truth), ends=None, heading="truth")
         found = MapPanel(one.name, as_picture(one.found), ends=None, heading="recoloured", lines=(one.score,))
-        pairs.append(
-            [
-                stamped_view(panel, f"true-colour-{number}-{side}", longest=TRUTH, pitch=content.pitch)
-                for side, panel in enumerate((true, found))
-            ]
-        )
+        options = {"longest": TRUTH, "pitch": content.pitch}
+        views = view_map(true, f"true-colour-{number}", **options), stamped_view(found, f"colour-{number}", **options)
+        pairs.append(list(views))
     return pairs
 
 

@@ -38,6 +38,8 @@ class MapView:
     """How the map was made smaller."""
     plot: str = ""
     """An SVG beside or below the map."""
+    smooth: bool = False
+    """Shown without hard pixels: it is large enough, and holds letters."""
 
 
 def longest_side(shape: tuple[int, ...], maps: int) -> int:
