@@ -10,7 +10,7 @@ from velatura.nn.image_layers import Linear
 
 
 class PixelNet(eqx.Module):
-    """Matrices with GELU between them, the same for every pixel."""
+    """Matrices with ReLU between them, the same for every pixel."""
 
     layers: tuple[Linear, ...]
 
@@ -36,5 +36,5 @@ class PixelNet(eqx.Module):
         del key
         *hidden, last = self.layers
         for layer in hidden:
-            image = jax.nn.gelu(layer(image))
+            image = jax.nn.relu(layer(image))
         return last(image)

@@ -14,7 +14,8 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from velatura.nn.image_layers import ImageConvolution, LayerNorm, Linear, doubled, keys_for
 from velatura.nn.layers import DropPath
 
-WIDTHS = (16, 32, 64, 128, 252)
+WIDTHS = (16, 32, 64, 128, 272)
+FIRST_BLOCK = 4  # halvings before the first residual block of a descent
 
 
 class ImageBlock(eqx.Module):
@@ -39,18 +40,20 @@ class ImageBlock(eqx.Module):
 
 
 class Descent(eqx.Module):
-    """From full resolution, a plain convolution, down by halves; at each level below a residual block."""
+    """From full resolution, a plain convolution, down by halves; residual blocks only where few pixels are left."""
 
     stem: ImageConvolution
-    steps: tuple[tuple[ImageConvolution, ImageBlock], ...]
+    halves: tuple[ImageConvolution, ...]
+    blocks: tuple[ImageBlock | None, ...]
 
     def __init__(self, inputs: int, widths: tuple[int, ...], *, drop: float, key: PRNGKeyArray) -> None:
-        """Draw the weights; widths: features of each level, full resolution first."""
+        """Draw the weights; widths: features of each level, full resolution first; a block after FIRST_BLOCK halvings."""
         keys = iter(jax.random.split(key, 2 * len(widths)))
         self.stem = ImageConvolution(inputs, widths[0], key=next(keys))
-        self.steps = tuple(
-            (ImageConvolution(a, b, stride=2, key=next(keys)), ImageBlock(b, drop=drop, key=next(keys)))
-            for a, b in pairwise(widths)
+        self.halves = tuple(ImageConvolution(a, b, stride=2, key=next(keys)) for a, b in pairwise(widths))
+        self.blocks = tuple(
+            ImageBlock(width, drop=drop, key=next(keys)) if level >= FIRST_BLOCK else None
+            for level, width in enumerate(widths[1:], 1)
         )
 
     def __call__(
@@ -58,31 +61,33 @@ class Descent(eqx.Module):
     ) -> list[Float[Array, "level_y level_x level_width"]]:
         """Return the image of each level, full resolution first."""
         levels = [self.stem(image)]
-        for (halve, block), own in zip(self.steps, keys_for(len(self.steps), key=key), strict=True):
-            levels.append(block(halve(jax.nn.gelu(levels[-1])), key=own))
+        for halve, block, own in zip(self.halves, self.blocks, keys_for(len(self.halves), key=key), strict=True):
+            smaller = halve(jax.nn.relu(levels[-1]))
+            levels.append(smaller if block is None else block(smaller, key=own))
         return levels
 
 
 class Ascent(eqx.Module):
     """From the deepest level back to full resolution: a matrix, doubled, the level's own image added, a block."""
 
-    steps: tuple[tuple[Linear, ImageBlock], ...]
+    narrows: tuple[Linear, ...]
+    blocks: tuple[ImageBlock | None, ...]
 
     def __init__(self, widths: tuple[int, ...], *, drop: float, key: PRNGKeyArray) -> None:
-        """Draw the weights; widths: as of the descent."""
+        """Draw the weights; widths: as of the descent; no block at full resolution."""
         keys = iter(jax.random.split(key, 2 * len(widths)))
-        self.steps = tuple(
-            (Linear(b, a, key=next(keys)), ImageBlock(a, drop=drop, key=next(keys)))
-            for a, b in zip(widths[-2::-1], widths[:0:-1], strict=True)
-        )
+        upward = widths[::-1]
+        self.narrows = tuple(Linear(b, a, key=next(keys)) for b, a in pairwise(upward))
+        self.blocks = (*(ImageBlock(width, drop=drop, key=next(keys)) for width in upward[1:-1]), None)
 
     def __call__(
         self, levels: list[Float[Array, "level_y level_x level_width"]], *, key: PRNGKeyArray | None
     ) -> Float[Array, "y x width"]:
         """Return the image at full resolution."""
         *above, image = levels
-        for (narrow, block), own in zip(self.steps, keys_for(len(self.steps), key=key), strict=True):
-            image = block(doubled(narrow(image)) + above.pop(), key=own)
+        for narrow, block, own in zip(self.narrows, self.blocks, keys_for(len(self.blocks), key=key), strict=True):
+            image = doubled(narrow(image)) + above.pop()
+            image = image if block is None else block(image, key=own)
         return image
 
 
@@ -92,7 +97,7 @@ class UNet(eqx.Module):
     descent: Descent
     bottom: ImageBlock
     ascent: Ascent
-    head: Linear
+    head: ImageConvolution
 
     def __init__(
         self,
@@ -110,7 +115,7 @@ class UNet(eqx.Module):
         self.descent = Descent(inputs, widths, drop=drop, key=one)
         self.bottom = ImageBlock(widths[-1], drop=drop, key=two)
         self.ascent = Ascent(widths, drop=drop, key=three)
-        self.head = Linear(widths[0], outputs, key=four)
+        self.head = ImageConvolution(widths[0], outputs, key=four)
 
     def __call__(
         self, image: Float[Array, "y x inputs"], *, key: PRNGKeyArray | None = None
@@ -118,4 +123,4 @@ class UNet(eqx.Module):
         """Return an image of the same size; key: None for a prediction, a key while training."""
         one, two, three = keys_for(3, key=key)
         *above, deepest = self.descent(image, key=one)
-        return self.head(self.ascent([*above, self.bottom(deepest, key=two)], key=three))
+        return self.head(jax.nn.relu(self.ascent([*above, self.bottom(deepest, key=two)], key=three)))

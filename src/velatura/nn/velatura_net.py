@@ -50,7 +50,7 @@ class VelaturaNet(eqx.Module):
         self.core = UViTCore(half_depth=half_depth, drop=drop, key=three)
         self.norm = LayerNorm(WIDTH)
         self.ascent = Ascent(WIDTHS, drop=0.0, key=four)
-        self.head = PixelNet(inputs=inputs + WIDTHS[0], outputs=outputs, widths=(32,), key=five)
+        self.head = PixelNet(inputs=inputs + WIDTHS[0], outputs=outputs, widths=(24,), key=five)
 
     def __call__(
         self, image: Float[Array, "y x inputs"], *, key: PRNGKeyArray | None = None
@@ -60,4 +60,4 @@ class VelaturaNet(eqx.Module):
         *above, deepest = self.descent(image, key=one)
         tokens = self.core(deepest.reshape(-1, WIDTH) + self.position, key=two)
         around = self.ascent([*above, self.norm(tokens).reshape(deepest.shape)], key=three)
-        return self.head(jnp.concatenate([image, around], axis=-1))
+        return self.head(jnp.concatenate([image, jax.nn.relu(around)], axis=-1))
