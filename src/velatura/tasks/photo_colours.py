@@ -76,7 +76,7 @@ def linear_colours(features: np.ndarray, photo: np.ndarray, where: np.ndarray) -
 def nearby_colours(features: np.ndarray, photo: np.ndarray, where: np.ndarray) -> np.ndarray:
     """Return `linear_colours` with what they leave over of the photograph, spread to the pixels near by.
 
-    At each of three widths, from coarse to fine, the mean of what is left over (CIELAB) under a Gaussian window is added
+    At each of three widths, from coarse to fine, the mean of what is left over (CIELAB) under a Gaussian is added
     (normalised convolution: Knutsson and Westin, CVPR 1993, 515). What spectra do not show, such as lakes, is so taken
     from the surroundings; far from the photograph nothing is added. Parameters and answer as of `linear_colours`.
     """
