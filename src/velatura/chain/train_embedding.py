@@ -43,7 +43,7 @@ class Recipe:
     """Range of the dose."""
     exact: bool = False
     """Exactly the lower of both counts in every spectrum, and an axis that holds still."""
-    discrepancy: float = 1.0
+    discrepancy: float = 0.01
     """Weight of the maximum mean discrepancy after its ramp."""
     clusters: float = 0.002
     """Weight of the clusters."""
@@ -148,7 +148,7 @@ def _net(
         pool, size=recipe.size, steps=recipe.steps, counts=recipe.counts, exact=recipe.exact, key=keys[0], target=target
     )
     rule = optimiser(recipe.kind, rate=recipe.rate, steps=recipe.steps)
-    state = start(begun(aim, key=keys[1]), rule)
+    state = start(begun(aim, usual=usual[:1024], key=keys[1]), rule)
     return _trained(
         run, state, lessons, loss=loss_for(aim), steps=recipe.steps, rule=rule, key=keys[2], progress=progress
     )

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
 from velatura.nn.layers import dose, features, line_evidence
 from velatura.nn.spectrum_net import SpectrumNet
@@ -69,12 +69,12 @@ class VariationalNet(eqx.Module):
     last: eqx.nn.Linear
 
     def __init__(self, channels: int, features: int = 3, *, key: PRNGKeyArray) -> None:
-        """Draw the weights; channels: a multiple of 16."""
+        """Draw the weights; channels: a multiple of 16, above 32."""
         keys = jax.random.split(key, 6)
         halves = [channels // 2**level for level in range(1, LEVELS)]
         back = [channels // 2**level for level in range(LEVELS, 1, -1)]
         self.hidden = SelfNormalising((channels, *(width for width in halves if width > NARROW)), key=keys[0])
-        self.narrow = _linear(self.hidden.layers[-1].weight.shape[0], NARROW, key=keys[1])
+        self.narrow = _linear(min(width for width in (channels, *halves) if width > NARROW), NARROW, key=keys[1])
         self.mean = _linear(NARROW, features, key=keys[2])
         self.log_variance = _linear(NARROW, features, key=keys[3])
         self.widen = SelfNormalising((features, *back), key=keys[4])
@@ -203,7 +203,7 @@ class AnswersNet(eqx.Module):
 
     def penultimate(self, seen: Float[Array, " channel"], *, key: PRNGKeyArray | None) -> Float[Array, " answer"]:
         """Return logits and shares of the visible and the hidden paint, less their means; nothing tells the head."""
-        unknown = jnp.zeros(self.net.trunk.context.layer.in_features - 1)
+        unknown = jnp.zeros(self.net.trunk.context.layer.weight.shape[1] - 1)
         return answers(self.net, seen, unknown, key=key) - self.centre
 
     def project(self, centred: Float[Array, " answer"]) -> Float[Array, " feature"]:
@@ -240,7 +240,7 @@ class DomainHead(eqx.Module):
         return self.second(jax.nn.selu(self.first(embedding)))[0]
 
 
-def embedding_of(net: eqx.Module, counts: Float[Array, " channel"]) -> Float[Array, " feature"]:
+def embedding_of(net: PyTree, counts: Float[Array, " channel"]) -> Float[Array, " feature"]:
     """Return the embedding of one spectrum, without chance."""
     return net.project(net.penultimate(net.prepared(counts), key=None))
 

@@ -6,7 +6,8 @@ must not change the cluster that a measured spectrum falls in (APAn of Sun, Lu a
 classes of a classifier, ours the nearest of the batch's own cluster centres).
 """
 
-import equinox as eqx
+from collections.abc import Callable
+
 import jax
 import jax.numpy as jnp
 import optax
@@ -46,7 +47,7 @@ def strength_at(progress: Float[Array, ""]) -> Float[Array, ""]:
 
 
 def reversal_error(
-    head: eqx.Module, simulated: Float[Array, "n f"], measured: Float[Array, "m f"], *, progress: Float[Array, ""]
+    head: Callable, simulated: Float[Array, "n f"], measured: Float[Array, "m f"], *, progress: Float[Array, ""]
 ) -> Float[Array, ""]:
     """Return the cross entropy of the head that tells measured embeddings from simulated ones, gradients reversed."""
     both = reversed_gradient(jnp.concatenate([simulated, measured]), strength_at(progress))

@@ -224,7 +224,9 @@ def _batches(embedder: Embedder, counts: np.ndarray) -> Iterator[tuple[np.ndarra
         rows = counts[start : start + BATCH]
         batch = np.zeros((BATCH, embedder.channels), np.float32)
         batch[: len(rows)] = rows
-        yield tuple(np.asarray(values)[: len(rows)] for values in _forward(embedder.net, calibration, batch))
+        yield tuple(
+            np.asarray(values)[: len(rows)] for values in _forward(embedder.net, calibration, jnp.asarray(batch))
+        )
 
 
 @eqx.filter_jit

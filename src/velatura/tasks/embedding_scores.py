@@ -18,6 +18,7 @@ from velatura.tasks.embedding_model import (
     KNOTS,
     RANKS,
     SHAPES,
+    Calibration,
     Embedder,
     architecture,
     bin_shape,
@@ -33,6 +34,7 @@ from velatura.train.loop import fit, start
 from velatura.train.weights import ModelCard
 
 WIDE_DOSES = (10 ** (KNOTS[0] - 0.25), 10 ** (KNOTS[-1] + 0.25))  # counts, at which strangeness is learned
+CALIBRATION = 8192  # spectra from which strangeness is learned
 REGRESSOR_STEPS, REGRESSOR_BATCH = 600, 512
 CLUSTERS = range(4, 13)
 SILHOUETTE_SPECTRA = 2000
@@ -78,7 +80,7 @@ def answer_components(counts: np.ndarray, name: str = "fast") -> AnswersNet:
     Each answer is divided by its deviation first. Raises InputError where that network is not there.
     """
     net = load_pigments(name).net
-    told = jnp.zeros(net.trunk.context.layer.in_features - 1)
+    told = jnp.zeros(net.trunk.context.layer.weight.shape[1] - 1)
     ask = eqx.filter_jit(lambda rows: jax.vmap(lambda row: answers(net, row, told, key=None))(rows))
     said = np.concatenate([np.asarray(ask(counts[at : at + 512])) for at in range(0, len(counts), 512)])
     centre, deviation = said.mean(axis=0, dtype=np.float64), said.std(axis=0, dtype=np.float64) + 1e-3
@@ -95,7 +97,7 @@ def calibrated(kind: str, net: PyTree, pool: Pool, *, usual: np.ndarray, rng: np
     bare = untrained_embedder(kind, key=jax.random.key(0))._replace(net=net)
     raw = embed(bare, usual).astype(np.float64)
     mean, deviation = raw.mean(axis=0), raw.std(axis=0) + 1e-6
-    wide = held_spectra(pool, 8192, counts=WIDE_DOSES, exact=False, rng=rng).counts
+    wide = held_spectra(pool, CALIBRATION, counts=WIDE_DOSES, exact=False, rng=rng).counts
     shape = np.asarray(bin_shape(jnp.asarray(wide)), np.float64)
     _, axes = np.linalg.eigh(np.cov(shape, rowvar=False))
     found = uncalibrated(FEATURES[kind])._replace(
@@ -171,9 +173,9 @@ def cluster_scores(features: np.ndarray, pigment: np.ndarray, *, seed: int = 0) 
     def clusters(number: int) -> np.ndarray:
         return KMeans(number, n_init=3, random_state=seed).fit_predict(points)
 
-    number = len(np.unique(truth))
+    number, most = len(np.unique(truth)), len(np.unique(points, axis=0))
     return {
-        "silhouette": max(float(silhouette_score(points, clusters(k))) for k in CLUSTERS),
+        "silhouette": max((float(silhouette_score(points, clusters(k))) for k in CLUSTERS if k < most), default=0.0),
         "silhouette_pigments": float(silhouette_score(points, truth)) if number > 1 else float("nan"),
         "ari": float(adjusted_rand_score(truth, clusters(number))) if number > 1 else float("nan"),
     }
@@ -211,5 +213,5 @@ def _whitening(features: np.ndarray) -> np.ndarray:
     return axes * np.where(kept, 1 / np.sqrt(np.where(kept, sizes, 1.0)), 0.0)
 
 
-def _as_float32(calibration: tuple) -> tuple:
-    return type(calibration)(*(np.asarray(values, np.float32) for values in calibration))
+def _as_float32(calibration: Calibration) -> Calibration:
+    return Calibration(*(np.asarray(values, np.float32) for values in calibration))
