@@ -97,6 +97,7 @@ def test_maps_are_stored_with_their_stamp(recoloured) -> None:
     assert maps.rgb.dtype == maps.trust.dtype == maps.hidden_trust.dtype == np.float32
     assert np.isnan(maps.rgb.values[0, 0]).all()
     assert maps.trust.values[0, 0] == 0
+    assert len(list(recoloured.glob("maps/recolour/*/rgb/c/*"))) == 1
     assert maps.attrs["stamp"] == STAMP
     assert json.loads(maps.attrs["parameters"])["embedding"] == "embedding"
     assert json.loads(maps.attrs["card"])["recolourer"]["architecture"]["design"] == DESIGN

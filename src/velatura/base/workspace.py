@@ -237,6 +237,7 @@ def _write_dataset(folder: Path, dataset: xr.Dataset) -> None:
     encoding = {}
     for key, variable in stored.variables.items():
         variable.attrs = plain(variable.attrs)
-        images = variable.shape if variable.ndim < 3 else (1, *variable.shape[1:])
+        whole = variable.ndim < 3 or variable.dims[:2] == ("y", "x")  # one image, in colours or not
+        images = variable.shape if whole else (1, *variable.shape[1:])
         encoding[key] = {"chunks": tuple(max(1, size) for size in images)}
     stored.to_zarr(folder, mode="w-", zarr_format=3, consolidated=False, encoding=encoding)

@@ -8,7 +8,7 @@ and is trusted less.
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import xarray as xr
@@ -106,7 +106,7 @@ def around(pigments: xr.Dataset, blur: float) -> xr.Dataset:
         probability[number] = mean(one)
         share[number] = mean(one.astype(np.float32) * part) / np.maximum(probability[number], LEAST_SHARE)
     image = ("xrf_class", "y", "x")
-    single = {name: (("y", "x"), mean(hidden[name].values)) for name in ("hidden", "unknown")}
+    single: dict[str, Any] = {name: (("y", "x"), mean(hidden[name].values)) for name in ("hidden", "unknown")}
     return hidden.assign(probability=(image, probability), share=(image, share), **single)
 
 
