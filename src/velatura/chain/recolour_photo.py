@@ -46,6 +46,12 @@ class Photograph:
         if self.photo is None and (self.points or self.mask or self.fill or self.align):
             raise InputError("control points, mask, fill and align belong to a photograph. Give one: --photo FILE")
 
+    def file(self) -> Path:
+        """Return the photograph's file. Raises InputError where there is none."""
+        if self.photo is None:
+            raise InputError("asked for colours by a photograph; found none. Give a PNG, JPEG or TIFF file")
+        return self.photo
+
 
 def recolour_by_photo(
     workspace: Workspace,
@@ -64,8 +70,7 @@ def recolour_by_photo(
     `PhotoTeaching`. An earlier result of the same inputs is returned. Raises InputError where there are no weights, no
     photograph, and where points or mask do not fit.
     """
-    if photograph.photo is None:
-        raise InputError("asked for colours by a photograph; found none. Give a PNG, JPEG or TIFF file")
+    photograph.file()  # before anything is read
     cube, pigments = read_cube(workspace), pigments_of(workspace)
     files = (photograph.photo, photograph.points, photograph.mask)
     inputs = {
@@ -92,7 +97,7 @@ def _made(
 
     from velatura.tasks.recolour_photo import PhotoTeaching, as_record, in_words, recolour_by_photo
 
-    picture, shape = read_photograph(photograph.photo), cube.valid.shape
+    picture, shape = read_photograph(photograph.file()), cube.valid.shape
     registration = _registered(photograph, picture.shape[:2], shape)
     used = _used(photograph.mask, registration, picture.shape[:2], shape)
     recolourer, embedder = load_pair(config)
@@ -152,10 +157,10 @@ def _used(
     if _size(mask) != photo_shape or photo_shape == shape:
         return read_mask(mask, shape)
     places = placed(registration.matrix, shape)
-    inside = np.isfinite(places).all(axis=-1)
-    x, y = np.rint(np.where(inside[..., None], places, 0)).astype(int).transpose(2, 0, 1)
-    inside &= (x >= 0) & (y >= 0) & (x < photo_shape[1]) & (y < photo_shape[0])
-    return inside & read_mask(mask, photo_shape)[y.clip(0, photo_shape[0] - 1), x.clip(0, photo_shape[1] - 1)]
+    x, y = np.rint(np.nan_to_num(places, nan=-1.0)).astype(int).transpose(2, 0, 1)
+    tall, wide = photo_shape
+    inside = (x >= 0) & (y >= 0) & (x < wide) & (y < tall)
+    return inside & read_mask(mask, photo_shape)[y.clip(0, tall - 1), x.clip(0, wide - 1)]
 
 
 def _size(path: Path) -> tuple[int, int] | None:

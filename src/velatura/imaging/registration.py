@@ -5,7 +5,7 @@ on the scan to one on the photograph; so each pixel of the scan knows where its 
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.ndimage import gaussian_filter
@@ -127,12 +127,13 @@ def refined(
     corners = np.array([[0, 0], [size[1] - 1, 0], [0, size[0] - 1], [size[1] - 1, size[0] - 1]], np.float64)
     if inside.sum() < 16 * few.shape[-1]:
         return registration, 0.0, 0.0
-    share, best, first = None, np.zeros(8 if registration.kind == "projective" else 6), 0.0
+    best = np.zeros(8 if registration.kind == "projective" else 6)
+    options = {"inside": inside, "corners": corners}
     for blur in BLURS:
-        share = _likeness(photo, registration._replace(matrix=matrix), few, inside=inside, corners=corners, blur=blur)
+        share = _likeness(photo, registration._replace(matrix=matrix), few, blur=blur, **options)
         best = _climbed(share, best, REACH * max(size), first_step=2 * blur)
-        first = share(np.zeros_like(best))
-    last = share(best)
+    share = _likeness(photo, registration._replace(matrix=matrix), few, blur=BLURS[-1], **options)
+    first, last = share(np.zeros_like(best)), share(best)
     if last <= first:
         return registration, first, first
     moved = matrix @ _cornered(corners, best) @ np.diag([1 / step, 1 / step, 1.0])
@@ -181,9 +182,10 @@ def _fitted(scan: np.ndarray, photo: np.ndarray, kind: str) -> np.ndarray:
         rows = np.linalg.lstsq(np.column_stack([scan, np.ones(len(scan))]), photo, rcond=None)[0]
         return np.vstack([rows.T, [0, 0, 1]])
     from scipy.optimize import least_squares
-    from skimage.transform import ProjectiveTransform
+    from skimage import transform
 
-    found = ProjectiveTransform.from_estimate(scan, photo)
+    kind_of: Any = transform.ProjectiveTransform  # whose `from_estimate` its stubs do not tell
+    found = kind_of.from_estimate(scan, photo)
     if not found or not np.isfinite(_moved(found.params, scan)).all():
         raise InputError("no projective registration fits these control points. Check that none are exchanged")
     matrix = np.asarray(found.params / found.params[2, 2], np.float64)

@@ -47,6 +47,6 @@ def _srgb(image: "Image.Image") -> "Image.Image":
         return rgb
     try:
         source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-        return ImageCms.profileToProfile(rgb, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
+        return ImageCms.profileToProfile(rgb, source, ImageCms.createProfile("sRGB"), outputMode="RGB") or rgb
     except (ImageCms.PyCMSError, OSError):  # a broken profile is none
         return rgb

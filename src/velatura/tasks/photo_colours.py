@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 from scipy.ndimage import gaussian_filter
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 
 from velatura.imaging.colour import lab_to_srgb, srgb_to_lab
 
@@ -41,7 +41,7 @@ def pixel_features(embedded: np.ndarray, answered: np.ndarray, plain: np.ndarray
     parts = [shown]
     for blur in BLURS:
         weight = np.maximum(gaussian_filter(known, blur), 1e-6)[..., None]
-        parts.append(gaussian_filter(shown, (blur, blur, 0)) / weight)
+        parts.append((gaussian_filter(shown, (blur, blur, 0)) / weight).astype(np.float32))
     return np.concatenate(parts, axis=-1)
 
 
@@ -142,7 +142,7 @@ def thinned_rows(where: np.ndarray, most: int = MOST) -> np.ndarray:
 def nearest(known: np.ndarray, asked: np.ndarray, neighbours: int) -> tuple[np.ndarray, np.ndarray]:
     """Return distances and places of the nearest of `known` [n, d] for each of `asked` [m, d], two [m, neighbours]."""
     neighbours = min(neighbours, len(known))
-    distance, found = cKDTree(known).query(asked, neighbours, eps=0.2)
+    distance, found = KDTree(known).query(asked, neighbours, eps=0.2)
     return distance.reshape(len(asked), -1), found.reshape(len(asked), -1)
 
 

@@ -135,8 +135,9 @@ def finetuned(
 
 def photo_loss(net: eqx.Module, lesson: Lesson, *, key: PRNGKeyArray) -> Float[Array, ""]:
     """Mean distance in CIELAB over the pixels that count, small ones squared (pseudo-Huber)."""
-    colours: Any = jax.vmap(lambda tile: net(tile))(lesson.embedded)
-    gaps = ((cielab(colours[..., :3]) - cielab(lesson.rgb)) ** 2).sum(axis=-1)
+    painter: Any = net
+    colours, truth = jax.vmap(painter)(jnp.asarray(lesson.embedded)), jnp.asarray(lesson.rgb)
+    gaps = ((cielab(colours[..., :3]) - cielab(truth)) ** 2).sum(axis=-1)
     apart = SMOOTH * (jnp.sqrt(gaps / SMOOTH**2 + 1) - 1)
     return (apart * lesson.counts).sum() / jnp.maximum(lesson.counts.sum(), 1.0)
 

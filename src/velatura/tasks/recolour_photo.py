@@ -113,18 +113,18 @@ def recolour_by_photo(
     parts = photo_blocks(lit, rng=rng_of(0, key=key))
     pupil = _pupil(embedded, recolourer, photo, config=config, key=key, progress=progress)
     learn, choose, report = parts
-    trials, best = [], None
+    tried = []
     for way in pupil.ways:
         seen, steps = pupil.painted(way, learn, held_out=choose)
-        trials.append(Trial(way, _apart(seen, photo, choose), _apart(seen, photo, report)))
-        if best is None or trials[-1].chosen_by < best.chosen_by:
-            best, picture, settled = trials[-1], seen, steps
+        tried.append((Trial(way, _apart(seen, photo, choose), _apart(seen, photo, report)), seen, steps))
+    best, seen, steps = min(tried, key=lambda one: one[0].chosen_by)
     held = choose | report
-    error, trust = _expected(pupil.features, _differences(picture, photo), learn=learn, held=held)
-    rgb, _ = pupil.painted(best.way, lit, steps=settled)
-    found = _shown(Recoloured(rgb, error, trust), photo, taught if fill else np.zeros_like(taught), embedded.answered)
-    sizes = tuple(int(part.sum()) for part in parts)
-    return Taught(found, taught & fill, best.way, tuple(trials), sizes)
+    error, trust = _expected(pupil.features, _differences(seen, photo), learn=learn, held=held)
+    rgb, _ = pupil.painted(best.way, lit, steps=steps)
+    shown = taught if fill else np.zeros_like(taught)
+    sizes = int(learn.sum()), int(choose.sum()), int(report.sum())
+    colours = _shown(Recoloured(rgb, error, trust), photo, shown, embedded.answered)
+    return Taught(colours, shown, best.way, tuple(one[0] for one in tried), sizes)
 
 
 def photo_blocks(taught: np.ndarray, *, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -198,10 +198,12 @@ class _Pupil:
 
         held_out: where a network looks when to stop; None: it takes just so many steps, at 0 it stays as it is.
         """
-        if way == CORRECTED:
-            return corrected_colours(self.plain, self.photo, learn), 0
         if way in SPECTRAL:
             return SPECTRAL[way](self.features, self.photo, learn), 0
+        if self.recolourer is None or self.plain is None:
+            raise InputError(f"the way {way} needs a recolourer. Give weights")
+        if way == CORRECTED:
+            return corrected_colours(self.plain, self.photo, learn), 0
         if way == PLAIN or (held_out is None and steps == 0):
             return self.plain, 0
         config = self.config.tuning if held_out is not None else replace(self.config.tuning, steps=steps)
@@ -245,7 +247,8 @@ def _expected(
     usual = np.sort(far[rows])
     rank = np.searchsorted(usual, far, side="left") / len(usual)
     trust = (known[found] <= RIGHT).mean(axis=1) * familiar(rank)
-    return (image.reshape(held.shape).astype(np.float32) for image in (known[found].mean(axis=1), trust))
+    error = known[found].mean(axis=1)
+    return error.reshape(held.shape).astype(np.float32), trust.reshape(held.shape).astype(np.float32)
 
 
 def _shown(colours: Recoloured, photo: np.ndarray, shown: np.ndarray, answered: np.ndarray) -> Recoloured:
