@@ -79,7 +79,8 @@ class Pictures:
         file, name = files[rng.integers(len(files))], tables[rng.integers(len(tables))]
         rgb, entry = self._pixels(file)
         part = window(entry.shape, (self._side, self._side), rng=rng)
-        rgb, entry = (turned(image[part], int(rng.integers(8)) if self._turned else 0) for image in (rgb, entry))
+        way = int(rng.integers(8)) if self._turned else 0
+        rgb, entry = turned(rgb[part], way), turned(entry[part], way)
         return embedded_image(self._features(file, name), entry, rng=rng).astype(np.float16), rgb
 
     def _read_pixels(self, file: CanvasFile) -> tuple[np.ndarray, np.ndarray]:
