@@ -12,11 +12,11 @@ from velatura.report.panels import MapPanel, sentences
 from velatura.report.recolour_panels import hidden_panels, stamped_sheet, stamped_view, surface_panels
 from velatura.report.recolour_picture import as_picture
 from velatura.report.views import LONGEST, MapView, view_map
+from velatura.tasks.recolour_cube import LITTLE
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-LITTLE = 0.3  # mean trust below which the page says so
 TRUTH = 420  # pixels of the pictures beside the truth
 
 

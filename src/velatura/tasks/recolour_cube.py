@@ -6,7 +6,7 @@ bounded by a band of the scan and the embedded cube.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 STAMP = "A hypothesis, not evidence: colours that simulated paintings suggest for these X-ray spectra."
 """Stands on every image and in every file of colours."""
+LITTLE = 0.3  # mean trust below which a whole picture is not to be trusted
 IMAGE, COLOURS = ("y", "x"), ("red", "green", "blue")
 
 
@@ -146,7 +147,7 @@ def coloured_maps(found: "Recoloured", answered: np.ndarray, *, pigments: xr.Dat
         "error": (IMAGE, np.where(answered, found.error, np.float32(np.nan)), {"units": "CIEDE2000"}),
         "trust": (IMAGE, trust),
     }
-    notes, regions = trust_notes(trust, answered), []
+    notes, regions = trust_notes(trust, answered), ()
     if pigments is None:
         notes.append("no pigments were identified: nothing is said of a paint beneath and of colours that X-rays miss")
     else:
@@ -154,9 +155,10 @@ def coloured_maps(found: "Recoloured", answered: np.ndarray, *, pigments: xr.Dat
         maps["hidden_rgb"] = ((*IMAGE, "colour"), hidden.rgb)
         maps["hidden_trust"] = (IMAGE, hidden.trust)
         unseen = unseen_pigments(asked)
-        evidence = json.loads(pigments.attrs.get("evidence", "[]"))
-        regions = unseen_colours(pigments, rgb, trust, rows=evidence, unseen=in_short(unseen))
-        maps["invisible"] = (IMAGE, _within(pigments, [row.region for row in regions if row.open]))
+        if "regions" in pigments:
+            evidence = json.loads(pigments.attrs["evidence"])
+            regions = unseen_colours(pigments, rgb, trust, rows=evidence, unseen=in_short(unseen))
+            maps["invisible"] = (IMAGE, _within(pigments, [row.region for row in regions if row.open]))
         notes += hidden.notes
         notes += [f"no scan in air shows these, and a colour may be theirs: {in_words(unseen)}"] * bool(unseen)
     result = xr.Dataset(maps, {"colour": list(COLOURS)})
@@ -167,7 +169,7 @@ def coloured_maps(found: "Recoloured", answered: np.ndarray, *, pigments: xr.Dat
 def trust_notes(trust: np.ndarray, answered: np.ndarray) -> list[str]:
     """Return a sentence where most of the picture should not be trusted."""
     mean = float(trust[answered].mean()) if answered.any() else 0.0
-    if mean >= 0.3:
+    if mean >= LITTLE:
         return []
     return [
         f"the mean trust is {mean:.2f}: these spectra are hardly those of a painting, or not like the simulated ones; "
@@ -179,8 +181,3 @@ def _within(pigments: xr.Dataset, names: Sequence[str]) -> np.ndarray:
     """Pixels of some regions, bool [y, x]."""
     numbers = [number for number, name in enumerate(pigments.region.values.tolist()) if name in names]
     return np.isin(pigments.regions.values, numbers)
-
-
-def region_rows(recolour: xr.Dataset) -> list[Mapping[str, Any]]:
-    """Return the table of what X-rays cannot see, one row for each region, of a stored result."""
-    return json.loads(recolour.attrs.get("regions", "[]"))
