@@ -1,6 +1,7 @@
 from pathlib import Path
 from types import SimpleNamespace
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -8,12 +9,14 @@ import pytest
 
 from velatura.base.errors import FileFormatError, InputError
 from velatura.nn.embedding_net import TaughtNet
+from velatura.nn.layers import count_parameters
 from velatura.scene.classes import xrf_classes
 from velatura.scene.training import grid
 from velatura.tasks.embedding_model import (
     FEATURES,
     KNOTS,
     RANKS,
+    build_net,
     embed,
     embed_and_judge,
     load_embedder,
@@ -67,6 +70,12 @@ def pool():
 @pytest.fixture(scope="module")
 def embedder(pool):
     rng = np.random.default_rng(6)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("velatura.tasks.embedding_scores.CALIBRATION", 3000)
+        return _calibrated(pool, rng)
+
+
+def _calibrated(pool, rng):
     usual = held_spectra(pool, 2000, counts=(400, 400), exact=True, rng=rng).counts
     return calibrated("pca3", components(usual), pool, usual=usual, rng=rng), usual
 
@@ -171,8 +180,6 @@ def test_a_batch_is_a_function_of_its_step(pool, exact: bool) -> None:
 
 
 def test_a_settled_autoencoder_tells_spectra_apart(pool, rng) -> None:
-    from velatura.tasks.embedding_model import build_net
-
     counts = held_spectra(pool, 512, counts=(400, 400), exact=True, rng=rng).counts
     raw = build_net("dve", key=jax.random.key(0))
     made = untrained_embedder("dve", key=jax.random.key(0))
@@ -184,26 +191,23 @@ def test_a_settled_autoencoder_tells_spectra_apart(pool, rng) -> None:
 
 @pytest.mark.parametrize("kind", ["dve", "taught"])
 def test_losses_are_finite_with_both_adaptations(pool, kind: str, rng) -> None:
-    import equinox as eqx
-
     aim = Aim(kind, adapt=("reversal", "activations"))
     target = rng.poisson(1, (40, 1024)).astype(np.uint16)
     lessons = Lessons(pool, size=32, steps=4, counts=(300.0, 900.0), exact=False, key=jax.random.key(1), target=target)
     batch = lessons(2)
     model = begun(aim, usual=batch.counts, key=jax.random.key(0))
-    value, slopes = eqx.filter_value_and_grad(loss_for(aim))(model, batch, key=jax.random.key(2))
+    value, slopes = eqx.filter_jit(eqx.filter_value_and_grad(loss_for(aim)))(model, batch, key=jax.random.key(2))
     assert np.isfinite(value)
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(slopes))
     assert any(np.abs(leaf).max() > 0 for leaf in jax.tree.leaves(slopes[1]))
 
 
 def test_the_taught_net_is_cheap() -> None:
-    from velatura.nn.layers import count_parameters
-
     assert count_parameters(TaughtNet(1024, 16, classes=CLASSES, key=jax.random.key(0))) < 900_000
 
 
-def test_scores_know_good_features_from_bad(rng) -> None:
+def test_scores_know_good_features_from_bad(rng, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("velatura.tasks.embedding_scores.REGRESSOR_STEPS", 200)
     truth = rng.integers(5, size=600)
     good, bad = 6 * np.eye(5)[truth] + 0.3 * rng.normal(size=(600, 5)), rng.normal(size=(600, 5))
     lab = np.array([[50, 60, 40], [80, 0, 90], [30, -40, 20], [95, 0, 0], [10, 5, -30]], np.float64)[truth]

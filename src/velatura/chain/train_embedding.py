@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 WEIGHTS = "embedding.safetensors"
 LOG_EVERY = 50  # steps between two records
 USUAL, TAUGHT, ASKED = 16_384, 8192, 4096  # spectra for calibration, for the scores' regressor, and for its test
-TEST_DOSE = 1000.0  # counts of the spectra that every embedder is scored on
-KINDS = ("library", "layers")  # of canvases, scored one by one
+TEST_DOSES: Mapping[str, float] = {"library": 400.0, "layers": 2000.0}
+"""Counts of the spectra that every embedder is scored on, by kind of canvases: as published, and of a quick scan."""
 
 
 @dataclass(frozen=True)
@@ -115,7 +115,7 @@ def _pools(canvases: "CanvasFolder", split: str, embedder: str, *, key: Any, pro
     from velatura.tasks.embedding_training import pool_of
 
     found = {}
-    for number, kind in enumerate(KINDS):
+    for number, kind in enumerate(TEST_DOSES):
         files = canvases.listed(split, kind)
         read = (_read(canvases, files, place, progress) for place in range(len(files)))
         if files:
@@ -189,9 +189,9 @@ def _scores(embedder: "Embedder", taught: dict, asked: dict, *, key: Any) -> dic
     from velatura.tasks.embedding_scores import held_spectra, tested
 
     found, (one, two) = {}, jax.random.split(key)
-    for place, kind in enumerate(kind for kind in KINDS if kind in taught and kind in asked):
+    for place, kind in enumerate(kind for kind in TEST_DOSES if kind in taught and kind in asked):
         sets = [
-            held_spectra(pool, number, counts=(TEST_DOSE, TEST_DOSE), exact=True, rng=rng_of(place, number, key=one))
+            held_spectra(pool, number, counts=(TEST_DOSES[kind],) * 2, exact=True, rng=rng_of(place, number, key=one))
             for pool, number in ((taught[kind], TAUGHT), (asked[kind], ASKED))
         ]
         found |= {f"{name}_{kind}": value for name, value in tested(embedder, *sets, key=two).items()}

@@ -49,11 +49,13 @@ def spread_out(points: Float[Array, "n f"], clusters: int, *, key: PRNGKeyArray)
     """
     keys = jax.random.split(key, clusters)
     first = points[jax.random.randint(keys[0], (), 0, len(points))]
-    nearest, centres = jnp.sum((points - first) ** 2, axis=1), [first]
-    for own in keys[1:]:
-        centres.append(points[jax.random.categorical(own, jnp.log(nearest + TINY))])
-        nearest = jnp.minimum(nearest, jnp.sum((points - centres[-1]) ** 2, axis=1))
-    return jnp.stack(centres)
+
+    def following(nearest: Array, own: Array) -> tuple[Array, Array]:
+        centre = points[jax.random.categorical(own, jnp.log(nearest + TINY))]
+        return jnp.minimum(nearest, jnp.sum((points - centre) ** 2, axis=1)), centre
+
+    _, centres = jax.lax.scan(following, jnp.sum((points - first) ** 2, axis=1), keys[1:])
+    return jnp.concatenate([first[None], centres])
 
 
 def partition(points: Float[Array, "n f"], centres: Float[Array, "k f"], used: Int[Array, ""]) -> Int[Array, " n"]:
