@@ -47,7 +47,7 @@ class Descent(eqx.Module):
     blocks: tuple[ImageBlock | None, ...]
 
     def __init__(self, inputs: int, widths: tuple[int, ...], *, drop: float, key: PRNGKeyArray) -> None:
-        """Draw the weights; widths: features of each level, full resolution first; a block after FIRST_BLOCK halvings."""
+        """Draw the weights; widths: features of each level, full resolution first; blocks from FIRST_BLOCK on."""
         keys = iter(jax.random.split(key, 2 * len(widths)))
         self.stem = ImageConvolution(inputs, widths[0], key=next(keys))
         self.halves = tuple(ImageConvolution(a, b, stride=2, key=next(keys)) for a, b in pairwise(widths))
@@ -56,9 +56,7 @@ class Descent(eqx.Module):
             for level, width in enumerate(widths[1:], 1)
         )
 
-    def __call__(
-        self, image: Float[Array, "y x inputs"], *, key: PRNGKeyArray | None
-    ) -> list[Float[Array, "level_y level_x level_width"]]:
+    def __call__(self, image: Float[Array, "y x inputs"], *, key: PRNGKeyArray | None) -> list[Float[Array, "..."]]:
         """Return the image of each level, full resolution first."""
         levels = [self.stem(image)]
         for halve, block, own in zip(self.halves, self.blocks, keys_for(len(self.halves), key=key), strict=True):
@@ -80,9 +78,7 @@ class Ascent(eqx.Module):
         self.narrows = tuple(Linear(b, a, key=next(keys)) for b, a in pairwise(upward))
         self.blocks = (*(ImageBlock(width, drop=drop, key=next(keys)) for width in upward[1:-1]), None)
 
-    def __call__(
-        self, levels: list[Float[Array, "level_y level_x level_width"]], *, key: PRNGKeyArray | None
-    ) -> Float[Array, "y x width"]:
+    def __call__(self, levels: list[Float[Array, "..."]], *, key: PRNGKeyArray | None) -> Float[Array, "y x width"]:
         """Return the image at full resolution."""
         *above, image = levels
         for narrow, block, own in zip(self.narrows, self.blocks, keys_for(len(self.blocks), key=key), strict=True):

@@ -15,7 +15,7 @@ from velatura.nn.pixel_net import PixelNet
 from velatura.nn.unet import Ascent, Descent
 from velatura.nn.uvit import WIDTH, UViTCore
 
-WIDTHS = (16, 32, 64, 128, WIDTH)
+WIDTHS = (16, 32, 64, 128)
 
 
 class VelaturaNet(eqx.Module):
@@ -34,23 +34,24 @@ class VelaturaNet(eqx.Module):
         inputs: int = 3,
         outputs: int = 3,
         side: int = 128,
+        widths: tuple[int, ...] = WIDTHS,
         half_depth: int = 2,
         drop: float = 0.1,
         key: PRNGKeyArray,
     ) -> None:
         """Draw the weights for images of side x side pixels, `side` a multiple of 16 and 32 or more.
 
-        half_depth: transformer blocks before and after the middle one; drop: rate of dropout and stochastic depth among
-        the tokens (the convolutions have none).
+        widths: features at full resolution and after each halving but the last; half_depth: transformer blocks before
+        and after the middle one; drop: rate of dropout and stochastic depth of the tokens, the convolutions have none.
         """
         one, two, three, four, five = jax.random.split(key, 5)
-        self.descent = Descent(inputs, WIDTHS, drop=0.0, key=one)
-        tokens = (side // 2 ** (len(WIDTHS) - 1)) ** 2
+        self.descent = Descent(inputs, (*widths, WIDTH), drop=0.0, key=one)
+        tokens = (side // 2 ** len(widths)) ** 2
         self.position = 0.02 * jax.random.truncated_normal(two, -2, 2, (tokens, WIDTH))
         self.core = UViTCore(half_depth=half_depth, drop=drop, key=three)
         self.norm = LayerNorm(WIDTH)
-        self.ascent = Ascent(WIDTHS, drop=0.0, key=four)
-        self.head = PixelNet(inputs=inputs + WIDTHS[0], outputs=outputs, widths=(24,), key=five)
+        self.ascent = Ascent((*widths, WIDTH), drop=0.0, key=four)
+        self.head = PixelNet(inputs=inputs + widths[0], outputs=outputs, widths=(24,), key=five)
 
     def __call__(
         self, image: Float[Array, "y x inputs"], *, key: PRNGKeyArray | None = None
