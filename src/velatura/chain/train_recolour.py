@@ -7,6 +7,7 @@ run/recolour.safetensors    the result
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
+from math import isnan
 from pathlib import Path
 from time import monotonic
 from types import MappingProxyType
@@ -240,7 +241,7 @@ class Verdict:
 
     def __init__(self, run: Any) -> None:
         """Begin with nothing known."""
-        self._run, self._last = run, None
+        self._run, self._last = run, float("nan")
 
     def given(self, score: float) -> float:
         """Take a new score, and return it."""
@@ -249,7 +250,7 @@ class Verdict:
 
     def __call__(self, step: int) -> float:
         """Return the number for a step."""
-        if self._last is None:
+        if isnan(self._last):
             known = [record["ms_ssim"] for record in self._run.records() if "ms_ssim" in record]
             self._last = known[-1] if known else 0.0
         return 1 - self._last

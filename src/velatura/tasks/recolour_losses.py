@@ -14,6 +14,7 @@ import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
 from velatura.imaging.likeness import ciede2000, ms_ssim, pyramid_difference, redmean
+from velatura.tasks.recolour_tiles import Network
 
 ERROR = 0.05  # weight of the expected error beside the colours
 MOST_LOG = 7.0  # of the expected error, both ways
@@ -33,8 +34,8 @@ class Batch(NamedTuple):
 class Pair(NamedTuple):
     """A network and its critic, taught side by side."""
 
-    net: eqx.Module
-    critic: eqx.Module
+    net: Network
+    critic: Network
 
 
 Said = Float[Array, "y x output"]
@@ -73,7 +74,7 @@ def error_loss(said: Said, truth: Truth) -> Float[Array, ""]:
     return jnp.mean(apart * jnp.exp(-told) + told)
 
 
-def painted(net: eqx.Module, batch: Batch, *, key: PRNGKeyArray) -> Float[Array, "picture y x output"]:
+def painted(net: Network, batch: Batch, *, key: PRNGKeyArray) -> Float[Array, "picture y x output"]:
     """Return what a network makes of each picture, with dropout."""
     keys = jax.random.split(key, len(batch.embedded))
     return jax.vmap(lambda image, own: net(image, key=own))(jnp.asarray(batch.embedded, jnp.float32), keys)
@@ -83,7 +84,7 @@ def colour_loss(name: str) -> Callable[..., Float[Array, ""]]:
     """Return the loss of a network, by one of DIFFERENCES; with four outputs, also of its expected error."""
     difference = DIFFERENCES[name]
 
-    def loss(net: eqx.Module, batch: Batch, *, key: PRNGKeyArray) -> Float[Array, ""]:
+    def loss(net: Network, batch: Batch, *, key: PRNGKeyArray) -> Float[Array, ""]:
         return _wrong(painted(net, batch, key=key), _truth(batch), difference)
 
     return loss
@@ -112,7 +113,7 @@ def critic_loss(name: str, *, weight: float) -> Callable[..., Float[Array, ""]]:
     return loss
 
 
-def hidden_patches_loss(net: eqx.Module, batch: Batch, *, key: PRNGKeyArray) -> Float[Array, ""]:
+def hidden_patches_loss(net: Network, batch: Batch, *, key: PRNGKeyArray) -> Float[Array, ""]:
     """Return how badly a network guesses the features in hidden squares: Huber's loss; no colours are needed.
 
     Half of the squares of 16 pixels are shown as 0, the mean spectrum (He et al., arXiv 2111.06377, hide as here whole
@@ -139,7 +140,7 @@ def _truth(batch: Batch) -> Array:
     return jnp.asarray(batch.rgb, jnp.float32) / 255
 
 
-def _judged(critic: eqx.Module, embedded: Array, colours: Array) -> Array:
+def _judged(critic: Network, embedded: Array, colours: Array) -> Array:
     return jax.vmap(critic)(embedded, colours)
 
 

@@ -39,7 +39,8 @@ class Calibration(NamedTuple):
 class Recolourer(NamedTuple):
     """A network from embedded cubes to colours."""
 
-    net: eqx.Module
+    net: Any
+    """An Equinox module, see `nn.image_nets`."""
     embedder: str
     """Name of the embedder whose features it was taught with."""
     side: int
@@ -230,7 +231,7 @@ def _check(
         raise InputError(f"1 or 4 orientations can be averaged; asked for {flips}")
 
 
-def _built(build: dict[str, Any], *, key: PRNGKeyArray) -> eqx.Module:
+def _built(build: dict[str, Any], *, key: PRNGKeyArray) -> Any:
     return build_image_net(
         build["design"], inputs=build["inputs"], outputs=build["outputs"], side=build["side"], key=key
     )

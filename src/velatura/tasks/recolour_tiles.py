@@ -15,10 +15,12 @@ FAINTEST = 1e-3  # weight at the very edge of a tile, so that every pixel has so
 MOST_LOG = 7.0  # of the error's logarithm, both ways
 
 Image = Float[np.ndarray, "y x feature"]
+Network = Callable[..., Array]
+"""Called net(image [y, x, feature], key=None) -> [y, x, output]; an Equinox module."""
 
 
 def tiled(
-    net: Callable[..., Array], image: Image, *, side: int, overlap: int, flips: int = 1, progress: Progress = silent
+    net: Network, image: Image, *, side: int, overlap: int, flips: int = 1, progress: Progress = silent
 ) -> Float[np.ndarray, "y x 4"]:
     """Return colours, about 0 to 1, and what tells of their error, for an image of any size, float32 [y, x, 4].
 
@@ -60,7 +62,7 @@ def starts(size: int, side: int, overlap: int) -> list[int]:
 
 
 def _painted(
-    net: Callable[..., Array], image: Image, places: list[tuple[int, int]], *, side: int, flips: int
+    net: Network, image: Image, places: list[tuple[int, int]], *, side: int, flips: int
 ) -> Iterator[tuple[tuple[int, int], np.ndarray]]:
     """Tiles [side, side, 4] with their places; a last batch is filled up, so that one program serves all."""
     filled = [*places, *places[:1] * (BATCH - len(places))]
@@ -70,7 +72,7 @@ def _painted(
 
 @eqx.filter_jit
 def over_orientations(
-    net: Callable[..., Array], tiles: Float[Array, "tile y x feature"], flips: int
+    net: Network, tiles: Float[Array | np.ndarray, "tile y x feature"], flips: int
 ) -> Float[Array, "tile y x 4"]:
     """Return colours and the logarithm of what tells of their error, means over 1 or 4 orientations."""
     axes = [(), (2,), (1,), (1, 2)][:flips]

@@ -4,7 +4,7 @@ A canvas has few spectra, each embedded beforehand in a number of noisy draws at
 every step each pixel picks one of its draws anew. So no step waits for spectra to be simulated.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from functools import lru_cache
 from time import perf_counter
 from typing import Any, NamedTuple
@@ -13,7 +13,7 @@ import equinox as eqx
 import jax
 import numpy as np
 import optax
-from jaxtyping import Array, PRNGKeyArray, PyTree
+from jaxtyping import Array, PRNGKeyArray
 
 from velatura.base.errors import InputError
 from velatura.imaging.likeness import ms_ssim
@@ -23,7 +23,7 @@ from velatura.scene.canvas_tables import read_table
 from velatura.scene.seed_images import window
 from velatura.scene.training import rng_of
 from velatura.tasks.recolour_losses import Batch, Pair
-from velatura.tasks.recolour_tiles import as_told, over_orientations
+from velatura.tasks.recolour_tiles import Network, as_told, over_orientations
 
 WARM_UP = 0.05  # share of the steps in which the rate rises, where it falls by a cosine
 DECAY = 1e-2  # of the weights
@@ -137,22 +137,24 @@ def optimiser(
         rule = optax.chain(optax.adamw(rate, weight_decay=DECAY), fewer)
     if not critic:
         return rule
-    rules = {"net": rule, "critic": optax.adam(CRITIC_RATE, b1=CRITIC_BETA)}
-    return optax.partition(rules, lambda pair: Pair("net", "critic"))
+    rules: dict[Hashable, optax.GradientTransformation] = {
+        "net": rule, "critic": optax.adam(CRITIC_RATE, b1=CRITIC_BETA),
+    }  # fmt: skip
+    return optax.partition(rules, lambda pair: Pair._make(rules))
 
 
-def transferred(net: eqx.Module, taught: eqx.Module) -> eqx.Module:
+def transferred(net: Network, taught: Network) -> Network:
     """Return `net` with the arrays of `taught` wherever both have one of the same place and shape."""
     there = dict(jax.tree_util.tree_flatten_with_path(taught)[0])
 
     def chosen(path: tuple, leaf: Any) -> Any:
-        other = there.get(path)
+        other = there.get(path, leaf)
         return other if eqx.is_array(leaf) and eqx.is_array(other) and other.shape == leaf.shape else leaf
 
     return jax.tree_util.tree_map_with_path(chosen, net)
 
 
-def recoloured(net: eqx.Module, shown: Shown, *, flips: int = 1) -> np.ndarray:
+def recoloured(net: Network, shown: Shown, *, flips: int = 1) -> np.ndarray:
     """Return colours, not clipped, and what tells of their error (as `recolour_tiles.tiled`) of held-out pictures.
 
     float32 [picture, y, x, 4]; flips: orientations, 1 or 4.
@@ -165,7 +167,7 @@ def recoloured(net: eqx.Module, shown: Shown, *, flips: int = 1) -> np.ndarray:
     return as_told(np.concatenate(parts))
 
 
-def likeness(net: eqx.Module, shown: Shown) -> float:
+def likeness(net: Network, shown: Shown) -> float:
     """Return the mean MS-SSIM of held-out pictures, of colours clipped to 0 to 1."""
     said = np.clip(recoloured(net, shown)[..., :3], 0, 1)
     return float(np.mean([_ms_ssim(one, np.float32(other) / 255) for one, other in zip(said, shown.rgb, strict=True)]))
@@ -176,6 +178,6 @@ def _ms_ssim(one: Array, other: Array) -> Array:
     return ms_ssim(one, other)
 
 
-def net_of(model: PyTree) -> eqx.Module:
+def net_of(model: Any) -> Network:
     """Return the network of a model that may be a `Pair`."""
     return model.net if isinstance(model, Pair) else model
