@@ -23,7 +23,15 @@ from velatura.train.weights import read_card
 
 SIDE = 32
 RECIPE = Recipe(
-    design="pixels", embedder="paper", doses=(400.0, 2000.0), steps=5, size=2, side=SIDE, schedule="plateau", rate=0.01
+    design="pixels",
+    embedder="paper",
+    doses=(400.0, 2000.0),
+    steps=5,
+    size=2,
+    side=SIDE,
+    schedule="plateau",
+    rate=0.01,
+    loss="redmean",
 )
 SPLITS = ("train", "train", "train", "validation", "test")
 
@@ -89,7 +97,7 @@ def test_a_killed_training_goes_on_to_the_same_bytes(trained, canvases, embeddin
 
 def test_pretraining_and_a_critic_go_on_to_the_same_bytes(canvases, embedding, tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(chain, "SAVE_EVERY", 2)
-    recipe = replace(RECIPE, schedule="cosine", pretrain=0.6, critic=0.01, steps=4, error=False)
+    recipe = replace(RECIPE, schedule="cosine", pretrain=0.6, critic=0.01, steps=4, error=False, loss="l1")
     whole, _ = train_recolour(tmp_path / "whole", recipe, canvases=canvases, embedding=embedding)
     for stage, at in (("pre-training", 1), ("training", 3)):
         with pytest.raises(KilledError):
