@@ -80,6 +80,7 @@ def trained(canvases: Path, embedding: Path, tmp_path_factory) -> tuple[Path, di
     return train_recolour(tmp_path_factory.mktemp("run"), RECIPE, canvases=canvases, embedding=embedding)
 
 
+@pytest.mark.slow
 def test_a_killed_training_goes_on_to_the_same_bytes(trained, canvases, embedding, tmp_path, monkeypatch) -> None:
     """An epoch has three steps: the break comes after a verdict that the schedule must remember."""
     monkeypatch.setattr(chain, "SAVE_EVERY", 2)
@@ -95,6 +96,7 @@ def test_a_killed_training_goes_on_to_the_same_bytes(trained, canvases, embeddin
     assert (path.parent / last).read_bytes() == (trained[0].parent / last).read_bytes()
 
 
+@pytest.mark.slow
 def test_pretraining_and_a_critic_go_on_to_the_same_bytes(canvases, embedding, tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(chain, "SAVE_EVERY", 2)
     recipe = replace(RECIPE, schedule="cosine", pretrain=0.6, critic=0.01, steps=4, error=False, loss="l1")
