@@ -79,7 +79,7 @@ def main() -> None:
         pool_of((canvases.read(file) for file in canvases.listed(split, kind)[:CANVASES]), "taught", rng=rng)
         for split, kind in (("train", "library"), ("train", "layers"), ("test", "layers"))
     )
-    for title, taught in (("library of one head", source), ("layers, other scanners", other)):
+    for title, taught in (("layers, other scanners", other), ("library of one head", source)):
         print(f"\ntrained on: {title}\n{'':<14}{'CIEDE2000':>12}{'pigment':>12}{'told apart':>12}")
         for name, values in measure(taught, target, steps=steps).items():
             print(f"{name:<14}" + "".join(f"{value:>12.3f}" for value in values), flush=True)

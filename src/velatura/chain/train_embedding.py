@@ -45,7 +45,7 @@ class Recipe:
     """Exactly the lower of both counts in every spectrum, and an axis that holds still."""
     discrepancy: float = 0.01
     """Weight of the maximum mean discrepancy after its ramp."""
-    clusters: float = 0.002
+    clusters: float = 2e-5
     """Weight of the clusters."""
     adapt: tuple[str, ...] = ()
     """Domain adaptation to a scan: reversal, activations, both, or none."""
@@ -54,7 +54,7 @@ class Recipe:
     seed: int = 0
 
 
-_PAPER = Recipe("dve", steps=5000, size=512, rate=1e-3, counts=(400.0, 400.0), exact=True, canvases=("library",))
+_PAPER = Recipe("dve", steps=4000, size=512, rate=1e-3, counts=(400.0, 400.0), exact=True, canvases=("library",))
 RECIPES: Mapping[str, Recipe] = {
     "velatura": Recipe(),
     "paper": _PAPER,

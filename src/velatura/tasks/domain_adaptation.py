@@ -21,6 +21,7 @@ CLUSTERS = 10  # that stand for classes
 STEP, LENGTH = 1.0, 1.0  # of the search for the worst direction, and of the step along it, on the unit sphere
 WEIGHT = 0.1  # of the activations' part, as in the published code
 TINY = 1e-12
+LEAST_SPREAD = 1e-3  # of a feature over which it is divided
 
 
 @jax.custom_vjp
@@ -49,10 +50,15 @@ def strength_at(progress: Float[Array, ""]) -> Float[Array, ""]:
 def reversal_error(
     head: Callable, simulated: Float[Array, "n f"], measured: Float[Array, "m f"], *, progress: Float[Array, ""]
 ) -> Float[Array, ""]:
-    """Return the cross entropy of the head that tells measured embeddings from simulated ones, gradients reversed."""
-    both = reversed_gradient(jnp.concatenate([simulated, measured]), strength_at(progress))
+    """Return the cross entropy of the head that tells measured embeddings from simulated ones, gradients reversed.
+
+    The head sees the features over their deviation in the batch: making all of them larger does not fool it.
+    """
+    both = jnp.concatenate([simulated, measured])
+    middle, spread = jax.lax.stop_gradient((both.mean(axis=0), both.std(axis=0) + LEAST_SPREAD))
+    seen = reversed_gradient((both - middle) / spread, strength_at(progress))
     truth = jnp.concatenate([jnp.zeros(len(simulated)), jnp.ones(len(measured))])
-    return jnp.mean(optax.sigmoid_binary_cross_entropy(jax.vmap(head)(both), truth))
+    return jnp.mean(optax.sigmoid_binary_cross_entropy(jax.vmap(head)(seen), truth))
 
 
 def activation_error(

@@ -83,7 +83,7 @@ class Aim:
     """Progress at which the ramp begins."""
     end: float = 0.3
     """Progress at which it ends."""
-    clusters: float = 0.002
+    clusters: float = 2e-5
     """Weight of the clusters."""
     adapt: tuple[str, ...] = ()
     """reversal, activations, both, or none."""
@@ -314,7 +314,8 @@ def choices(aim: Aim) -> Sequence[str]:
         "encoder 1024-512-256-128-32-3, decoder 3-64-128-256-1024: inferred from the group's published code",
         f"weight of the discrepancy: 0 to {aim.discrepancy:g} from {aim.begin:.0%} to {aim.end:.0%} of the training "
         "(at 1, one of the values seen, two of three features turn to noise)",
-        f"weight of the clusters: {aim.clusters:g}; 4 to 12 clusters, k-means++ with squared distances",
+        f"weight of the clusters: {aim.clusters:g}; 4 to 12 clusters, k-means++ with squared distances "
+        "(at 0.002, one of the values seen, spectra fall together in a few points, now that it has a gradient)",
         "weights begin orthogonal to the mean spectrum and scaled to unit variance, the decoder at the mean spectrum",
         "an epoch is a hundredth of the training; each step draws new spectra instead of passing over stored ones",
         f"the rate falls to a tenth after {FALLS[0]:.0%} and {FALLS[1]:.0%} of the training (published: when it rests)",
