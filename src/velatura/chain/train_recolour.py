@@ -22,6 +22,7 @@ WEIGHTS = "recolour.safetensors"
 LOG_EVERY = 20  # steps between two records
 SAVE_EVERY = 200  # steps between two checkpoints
 VALIDATED, TESTED = 24, 48  # held-out pictures of each kind
+REAL = "layers"  # kind of canvases on which errors are calibrated: real scans are of this kind
 WATCHED = 24  # of those for validation, looked at after every epoch
 CHOICES: Mapping[str, str] = MappingProxyType({
     "image": "128 x 128 pixels (not published)",
@@ -259,17 +260,17 @@ class Verdict:
 def _published(
     folder: Path, net: Any, recipe: Recipe, *, embedder: Any, watched: Mapping[str, Any], tested: Mapping[str, Any]
 ) -> tuple[Path, dict[str, float]]:
-    """Calibrate on validation pictures, score on test pictures, and write the weights."""
+    """Calibrate on validation pictures, of layers where there are some, score on test pictures, write the weights."""
     from velatura.tasks.recolour_model import Recolourer, architecture, calibrated_by, fingerprint, save_recolourer
     from velatura.tasks.recolour_scores import differences
     from velatura.tasks.recolour_training import recoloured
     from velatura.train.weights import ModelCard
 
     flips = 1 if recipe.error else 4
-    said = {kind: recoloured(net, shown, flips=flips) for kind, shown in watched.items()}
-    apart = [differences(said[kind][..., :3], shown.rgb / np.float32(255)).ravel() for kind, shown in watched.items()]
-    told = [values[..., 3].ravel() for values in said.values()]
-    calibration = calibrated_by(np.concatenate(told), np.concatenate(apart))
+    shown = watched.get(REAL, next(iter(watched.values())))
+    said = recoloured(net, shown, flips=flips)
+    apart = differences(said[..., :3], shown.rgb / np.float32(255))
+    calibration = calibrated_by(said[..., 3].ravel(), apart.ravel())
     found = _scored(net, calibration, tested, flips=flips)
     build = architecture(
         recipe.design, inputs=embedder.features, outputs=3 + recipe.error, side=recipe.side, embedder=recipe.embedder
