@@ -147,7 +147,7 @@ def _net(
     lessons = Lessons(
         pool, size=recipe.size, steps=recipe.steps, counts=recipe.counts, exact=recipe.exact, key=keys[0], target=target
     )
-    rule = optimiser(recipe.kind, rate=recipe.rate, steps=recipe.steps)
+    rule = optimiser(aim, rate=recipe.rate, steps=recipe.steps)
     state = start(begun(aim, usual=usual[:1024], key=keys[1]), rule)
     return _trained(
         run, state, lessons, loss=loss_for(aim), steps=recipe.steps, rule=rule, key=keys[2], progress=progress

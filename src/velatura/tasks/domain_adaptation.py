@@ -20,6 +20,7 @@ STEEP = 10.0  # of the strength's rise
 CLUSTERS = 10  # that stand for classes
 STEP, LENGTH = 1.0, 1.0  # of the search for the worst direction, and of the step along it, on the unit sphere
 WEIGHT = 0.1  # of the activations' part, as in the published code
+REVERSED = 0.1  # of the gradient that the encoder gets back: at 1 it learned to overtake the head, not to confuse it
 TINY = 1e-12
 LEAST_SPREAD = 1e-3  # of a feature over which it is divided
 
@@ -56,7 +57,7 @@ def reversal_error(
     """
     both = jnp.concatenate([simulated, measured])
     middle, spread = jax.lax.stop_gradient((both.mean(axis=0), both.std(axis=0) + LEAST_SPREAD))
-    seen = reversed_gradient((both - middle) / spread, strength_at(progress))
+    seen = reversed_gradient((both - middle) / spread, REVERSED * strength_at(progress))
     truth = jnp.concatenate([jnp.zeros(len(simulated)), jnp.ones(len(measured))])
     return jnp.mean(optax.sigmoid_binary_cross_entropy(jax.vmap(head)(seen), truth))
 

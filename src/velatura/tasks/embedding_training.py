@@ -38,6 +38,7 @@ SCALE = 2.0**14  # shares are kept as float16 times this
 PIXELS = 256  # remembered of each canvas
 TARGETS = 256  # spectra of the scan to adapt to, in a batch
 FALLS = (0.6, 0.85)  # of the training, when the rate falls
+HEAD_RATE = 1e-2
 SMALL_NOISE = -4.0  # log variance that the embedding's noise begins with
 FIFTIETH = 50.0  # unit of CIELAB in the losses
 GAIN_DRIFT, OFFSET_DRIFT, MOST_BLUR, MOST_BACKGROUND = 0.0025, 0.5, 0.7, 0.3  # as scene.training's
@@ -225,11 +226,11 @@ def settled(net: VariationalNet, counts: np.ndarray) -> VariationalNet:
     narrow = _fitted_weight(net.narrow.weight, values)
     encoding = jnp.tanh(values @ narrow.T)
     mean = _fitted_weight(net.mean.weight, encoding)
-    middle = jnp.clip(seen.mean(axis=0), 1e-4, 1 - 1e-4)
+    middle, features = jnp.clip(seen.mean(axis=0), 1e-4, 1 - 1e-4), mean.shape[0]
     return eqx.tree_at(
         lambda whole: (whole.narrow.weight, whole.mean.weight, whole.log_variance.bias, whole.last.bias),
         net,
-        (narrow, mean, jnp.full_like(net.log_variance.bias, SMALL_NOISE), jnp.log(middle / (1 - middle))),
+        (narrow, mean, jnp.full(features, SMALL_NOISE), jnp.log(middle / (1 - middle))),
     )
 
 
@@ -293,16 +294,21 @@ def _rebuilt_error(
     return total + reconstruction_error(rebuilt, seen)
 
 
-def optimiser(kind: str, *, rate: float, steps: int) -> optax.GradientTransformation:
+def optimiser(aim: Aim, *, rate: float, steps: int) -> optax.GradientTransformation:
     """Return Adam with a tenth of the rate after FALLS of the training; for the taught kind AdamW.
 
     The published rule, a tenth whenever the loss rests, would take the rising weight of the discrepancy for rest. AdamW
-    has a short rise of the rate and a fall by half a cosine.
+    has a short rise of the rate and a fall by half a cosine. A head of a domain adaptation learns at HEAD_RATE
+    throughout, faster than the network that is to confuse it.
     """
-    if kind == "taught":
+    if aim.kind == "taught":
         schedule = optax.warmup_cosine_decay_schedule(0.0, rate, min(300, steps // 10 + 1), steps, rate / 100)
-        return optax.chain(optax.clip_by_global_norm(1.0), optax.adamw(schedule, weight_decay=1e-4))
-    return optax.adam(optax.piecewise_constant_schedule(rate, {int(share * steps): 0.1 for share in FALLS}))
+        rule = optax.chain(optax.clip_by_global_norm(1.0), optax.adamw(schedule, weight_decay=1e-4))
+    else:
+        rule = optax.adam(optax.piecewise_constant_schedule(rate, {int(share * steps): 0.1 for share in FALLS}))
+    if "reversal" not in aim.adapt:
+        return rule
+    return optax.multi_transform({"net": rule, "head": optax.adam(HEAD_RATE)}, ("net", "head"))
 
 
 def choices(aim: Aim) -> Sequence[str]:
