@@ -75,9 +75,10 @@ def test_published_number_of_parameters() -> None:
 
 
 def test_baselines_have_as_many_parameters() -> None:
-    for design in ("vit", "unet"):
-        assert counted_parameters(sized(design, inputs=3)) == pytest.approx(PUBLISHED, rel=0.02)
-    assert 3e6 < counted_parameters(sized("velatura", inputs=16)) < 4e6
+    for design in ("vit", "unet", "velatura"):
+        net = sized(design, inputs=3)
+        assert counted_parameters(net) == pytest.approx(PUBLISHED, rel=0.02 if design != "velatura" else 0.1)
+        assert f"{counted_parameters(net):,} counted parameters" in type(net).__doc__
 
 
 def test_an_image_in_an_image_out_without_chance(net, images) -> None:
