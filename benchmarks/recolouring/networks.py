@@ -4,9 +4,10 @@
     uv run python benchmarks/recolouring/networks.py velatura --inputs 16
 
 Marks on two cores, images of 128 x 128 in batches of 16: a megapixel takes under 5 seconds, and a training step of
-"velatura" costs at most 1.6 steps of "small-uvit" (not reached: 1.7 to 2.0 were measured on a busy machine). Random weights; a step is forward, backward and AdamW. The networks
-take turns, so that a busy machine slows all alike. Wall time is the best of several passes; "idle" is what the CPU time
-alone would give with two free cores, for machines that are shared.
+"velatura" costs at most 1.6 steps of "small-uvit" (not reached: 1.7 to 2.0 were measured on a busy machine). Random
+weights; a step is forward, backward and AdamW. The networks take turns, so that a busy machine slows all alike. Wall
+time is the best of several passes; "idle" is what the CPU time alone would give with two free cores, for machines that
+are shared.
 """
 
 import argparse
