@@ -6,7 +6,7 @@ Trained on layered paint under tubes with one anode, or on the library of one he
 tested on layered paint of unseen paintings under other scanners with other anodes. The spectra of the test are seen
 without labels while training. For each way: mean CIEDE2000 and share of main pigments found, when both are read from
 the embedding by what was learned on the source alone, and how often a nearest-neighbour classifier tells source from
-target (0.5: not at all).
+target (0.5: not at all). First line: one colour, the median of the source, for every pixel.
 """
 
 import sys
@@ -16,6 +16,7 @@ from pathlib import Path
 import jax
 import numpy as np
 
+from velatura.imaging.colour import colour_difference
 from velatura.scene.canvas_folder import CanvasFolder
 from velatura.scene.colour_canvas import Canvas
 from velatura.tasks.embedding_model import embed, untrained_embedder
@@ -60,7 +61,8 @@ def measure(source: Pool, target: Pool, *, steps: int = STEPS) -> dict[str, tupl
     shown = held_spectra(target, SPECTRA, counts=DOSE, exact=False, rng=rng).counts
     near: Held = held_spectra(source, SPECTRA, counts=DOSE, exact=False, rng=rng)
     far: Held = held_spectra(target, SPECTRA, counts=DOSE, exact=False, rng=rng)
-    found = {}
+    one_colour = colour_difference(np.median(near.lab, axis=0), far.lab).mean()
+    found = {"one colour": (float(one_colour), float("nan"), float("nan"))}
     for name, adapt in WAYS.items():
         make = trained(source, shown, adapt, steps=steps)
         one, other = make(near.counts), make(far.counts)
