@@ -70,7 +70,7 @@ def test_a_turned_scan_has_turned_maps(model, counts) -> None:
     name = str(upright.xrf_class.values[np.ptp(upright.probability.values[0, :, :-1].mean(axis=1), axis=1).argmax()])
     first, second = (maps.probability.sel(paint="visible", xrf_class=name).values[1:-1] for maps in (upright, turned))
     first, second = (image.astype(float).mean(axis=0) for image in (first, second))
-    assert np.corrcoef(first, second[::-1])[0, 1] > 0.95
+    assert np.corrcoef(first, second[::-1])[0, 1] > 0.9
     assert np.corrcoef(first, second)[0, 1] < 0
 
 
