@@ -6,8 +6,8 @@ Two tables. First, for those with a decoder, spectra of the published kind (400 
 rebuilt, silhouette of the best k-means partition, and for the twelve pure pigments silhouette and adjusted Rand index.
 Second, for all: mean CIEDE2000 of the colour that one small regressor reads from single spectra, at 400 counts of the
 library and 2,000 of layers, how often the main pigment is found, AUROC of strangeness between spectra of unseen
-paintings and of measured samples without pigments (2,000 counts), and CPU seconds for a million spectra, strangeness
-included: on two free cores about half as many pass.
+paintings of the kinds it learned from and of measured samples without pigments (2,000 counts), and CPU seconds for a
+million spectra: on two free cores about half as many pass.
 """
 
 import sys
@@ -103,7 +103,9 @@ def held_colours(embedder: Embedder, taught: dict[str, Pool], asked: dict[str, P
     line += f"{pigment_score((one, near.pigment), (other, far.pigment)):>10.3f}"
     strange = float("nan")
     if folder is not None:
-        strange = auroc(strangeness(embedder, far.counts), strangeness(embedder, measured(folder, embedder)))
+        own = [spectra(asked[kind], kind, ASKED).counts for kind in embedder.card.recipe["canvases"]]
+        usual = strangeness(embedder, np.concatenate(own))
+        strange = auroc(usual, strangeness(embedder, measured(folder, embedder)))
     many = np.resize(far.counts, (TIMED, embedder.channels)).astype(np.uint16)
     embed(embedder, many[:1])
     began = process_time()
