@@ -63,14 +63,15 @@ def test_streaming_is_the_same_as_at_once(model, counts, neighbours) -> None:
 
 
 def test_a_turned_scan_has_turned_maps(model, counts) -> None:
-    """Draws differ between the two, so that only what is the same in a region can be compared."""
-    upright, turned = (identify(cube_of(c), model) for c in (counts, np.ascontiguousarray(counts[::-1, ::-1])))
+    """Draws differ between the two, so that only what a region has in common is compared; no class is seldom."""
+    config = Identification(palette=tuple(row.name for row in model.classes))
+    upright, turned = (identify(cube_of(c), model, config) for c in (counts, np.ascontiguousarray(counts[::-1, ::-1])))
     assert not upright.answered.values[-1, -1]
     assert not turned.answered.values[0, 0]
     name = str(upright.xrf_class.values[np.ptp(upright.probability.values[0, :, :-1].mean(axis=1), axis=1).argmax()])
     first, second = (maps.probability.sel(paint="visible", xrf_class=name).values[1:-1] for maps in (upright, turned))
     first, second = (image.astype(float).mean(axis=0) for image in (first, second))
-    assert np.corrcoef(first, second[::-1])[0, 1] > 0.9
+    assert np.corrcoef(first, second[::-1])[0, 1] > 0.95
     assert np.corrcoef(first, second)[0, 1] < 0
 
 
