@@ -42,7 +42,7 @@ def map_pigments(
     spectrum; library: the user's own measured spectra, the nearest of which is named for each region. An earlier result
     of the same inputs is returned. Raises InputError for a refinement without instrument.
     """
-    from velatura.tasks.pigment_model import load_pigments
+    from velatura.tasks.pigment_model import load_pigments, shipped
 
     cube = read_cube(workspace)
     model = load_pigments(config.model)
@@ -54,7 +54,7 @@ def map_pigments(
     clusters = read_maps(workspace, "segment") if "segment" in list_maps(workspace) else None
     answers = {
         "config": asdict(config),
-        "weights": weights_hash(config.model),
+        "weights": file_hash(shipped(config.model) or Path(config.model)),
         "instrument": None if head is None else asdict(head),
         "seed": seed,
         "axis": axis_of(cube),
@@ -162,12 +162,9 @@ def instrument_of(cube: xr.Dataset) -> Instrument | None:
         return None
 
 
-def weights_hash(name: str) -> str | None:
-    """Return the SHA-256 of the weights that a name means; None where there are none."""
-    from velatura.tasks.pigment_model import shipped
-
-    path = shipped(name) or Path(name)
-    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else None
+def file_hash(path: Path | None) -> str | None:
+    """Return the SHA-256 of a file, by which a result knows what it was made from; None where there is no file."""
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path is not None and path.is_file() else None
 
 
 def _finite(row: dict[str, Any]) -> dict[str, Any]:

@@ -1,14 +1,14 @@
 """From a workspace to its colours: how the painting may have looked, stored as maps/recolour."""
 
-import hashlib
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import xarray as xr
 
 from velatura.base.progress import Progress, silent
 from velatura.base.workspace import Workspace, list_maps, read_cube, read_maps
-from velatura.chain.identify import pigments_of
+from velatura.chain.identify import file_hash, pigments_of
 from velatura.chain.steps import axis_of, settled
 from velatura.tasks.recolour_cube import Recolouring, recolour_cube
 
@@ -28,15 +28,20 @@ def map_colours(
     result of the same inputs is returned. Raises InputError where there are no weights.
     """
     cube, pigments = read_cube(workspace), pigments_of(workspace)
-    inputs = {
+    inputs = inputs_of(cube, pigments, config, seed=seed)
+    options = {"pigments": pigments, "seed": seed, "progress": progress}
+    return settled(workspace, RESULT, inputs, make=lambda: recolour_cube(cube, config, **options))
+
+
+def inputs_of(cube: xr.Dataset, pigments: xr.Dataset | None, config: Recolouring, *, seed: int) -> dict[str, Any]:
+    """Return what the colours of a cube are made from, by which an earlier result is known to be of the same."""
+    return {
         "config": asdict(config),
-        "weights": [_hash(path) for path in weights_of(config)],
+        "weights": [file_hash(path) for path in weights_of(config)],
         "seed": seed,
         "axis": axis_of(cube),
         "pigments": None if pigments is None else pigments.attrs.get("inputs"),
     }
-    options = {"pigments": pigments, "seed": seed, "progress": progress}
-    return settled(workspace, RESULT, inputs, make=lambda: recolour_cube(cube, config, **options))
 
 
 def weights_of(config: Recolouring) -> list[Path]:
@@ -63,7 +68,3 @@ def can_recolour(config: Recolouring) -> bool:
 def colours_of(workspace: Workspace) -> xr.Dataset | None:
     """Return the stored colours of a workspace; None where there are none."""
     return read_maps(workspace, RESULT) if RESULT in list_maps(workspace) else None
-
-
-def _hash(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()

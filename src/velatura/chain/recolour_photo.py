@@ -1,6 +1,5 @@
 """From a scan and a photograph of the painting to its colours: registered, learned from, stored as maps/recolour."""
 
-import hashlib
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -12,14 +11,14 @@ import xarray as xr
 from velatura.base.errors import InputError
 from velatura.base.progress import Progress, silent
 from velatura.base.workspace import Workspace, plain, read_cube
-from velatura.chain.identify import pigments_of
-from velatura.chain.recolour import RESULT, weights_of
-from velatura.chain.steps import axis_of, settled
+from velatura.chain.identify import file_hash, pigments_of
+from velatura.chain.recolour import RESULT, inputs_of
+from velatura.chain.steps import settled
 from velatura.imaging.registration import Registration, placed, refined, register_points, register_resized, warped
 from velatura.io.control_points import read_control_points
 from velatura.io.mask import read_mask
 from velatura.io.photograph import read_photograph
-from velatura.tasks.recolour_cube import Recolouring, coloured_maps, embed_cube, load_pair
+from velatura.tasks.recolour_cube import Recolouring, coloured_maps, embed_cube, load_pair, with_record
 
 if TYPE_CHECKING:
     from velatura.tasks.recolour_photo import PhotoTeaching, Taught
@@ -73,13 +72,8 @@ def recolour_by_photo(
     photograph.file()  # before anything is read
     cube, pigments = read_cube(workspace), pigments_of(workspace)
     files = (photograph.photo, photograph.points, photograph.mask)
-    inputs = {
-        "config": asdict(config),
-        "weights": [_hash(path) for path in weights_of(config)],
-        "seed": seed,
-        "axis": axis_of(cube),
-        "pigments": None if pigments is None else pigments.attrs.get("inputs"),
-        "photo": [_hash(path) for path in files],
+    inputs = inputs_of(cube, pigments, config, seed=seed) | {
+        "photo": [file_hash(path) for path in files],
         "options": [photograph.fill, photograph.align, None if teaching is None else asdict(teaching)],
     }
 
@@ -115,13 +109,10 @@ def _made(
     )  # fmt: skip
     maps = coloured_maps(found.colours, embedded.answered | found.shown, pigments=pigments)
     notes = [*in_words(found), _registration_in_words(registration), *json.loads(maps.attrs["notes"])]
-    told = {
-        "parameters": {**asdict(config), **asdict(photograph), "embedding": embedder.name, "seed": seed},
-        "notes": notes,
-        "card": {"recolourer": asdict(recolourer.card), "embedder": asdict(embedder.card)},
-        "photo": {**as_record(found), **registration._asdict(), "explained": shares},
-    }
-    maps = maps.assign_attrs({name: json.dumps(plain(value), default=dict) for name, value in told.items()})
+    parameters = {**asdict(config), **asdict(photograph), "seed": seed}
+    maps = with_record(maps, recolourer, embedder, parameters=parameters, notes=notes)
+    photo = {**as_record(found), **registration._asdict(), "explained": shares}
+    maps = maps.assign_attrs(photo=json.dumps(plain(photo)))
     return maps.assign(_photo_maps(rgb, covered, found, covered & used & embedded.answered))
 
 
@@ -172,7 +163,3 @@ def _size(path: Path) -> tuple[int, int] | None:
             return image.height, image.width
     except (OSError, ValueError):
         return None
-
-
-def _hash(path: Path | None) -> str | None:
-    return hashlib.sha256(path.read_bytes()).hexdigest() if path is not None and path.is_file() else None

@@ -6,7 +6,7 @@ bounded by a band of the scan and the embedded cube.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -15,6 +15,7 @@ import xarray as xr
 
 from velatura.base.errors import InputError
 from velatura.base.progress import Progress, silent
+from velatura.base.workspace import plain
 
 if TYPE_CHECKING:
     from velatura.tasks.embedding_model import Embedder
@@ -78,10 +79,20 @@ def recolour_cube(
     left_out = int((~embedded.answered).sum())
     if left_out:
         notes.append(f"{left_out} pixels without data or with fewer than {config.least_counts} counts got no colour")
-    parameters = {**asdict(config), "embedding": embedder.name, "seed": seed}
-    card = {"recolourer": asdict(recolourer.card), "embedder": asdict(embedder.card)}
-    told = {"parameters": parameters, "notes": notes, "card": card}
-    return maps.assign_attrs({name: json.dumps(value, default=dict) for name, value in told.items()})
+    return with_record(maps, recolourer, embedder, parameters={**asdict(config), "seed": seed}, notes=notes)
+
+
+def with_record(
+    maps: xr.Dataset, recolourer: "Recolourer", embedder: "Embedder", *, parameters: Mapping[str, Any],
+    notes: Sequence[str],
+) -> xr.Dataset:  # fmt: skip
+    """Return maps with the attributes that tell how they were made, JSON texts: parameters, notes and model cards."""
+    told = {
+        "parameters": {**parameters, "embedding": embedder.name},
+        "notes": notes,
+        "card": {"recolourer": asdict(recolourer.card), "embedder": asdict(embedder.card)},
+    }
+    return maps.assign_attrs({name: json.dumps(plain(value)) for name, value in told.items()})
 
 
 def load_pair(config: Recolouring) -> tuple["Recolourer", "Embedder"]:
