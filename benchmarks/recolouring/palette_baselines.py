@@ -8,6 +8,7 @@ import numpy as np
 from velatura.base.aside import written_aside
 from velatura.chain.recolour_data import TEST_DOSES, fresh_counts, held_out
 from velatura.scene.canvas_folder import CanvasFolder
+from velatura.scene.colour_canvas import cropped
 from velatura.scene.image_paint import TWELVE, library_of, named_palette
 from velatura.scene.training import CHANNELS, HIGH, LOW
 from velatura.tasks.recolour_baselines import mean_colour, mixed_palette_colour, nearest_palette_colour
@@ -35,11 +36,10 @@ def baseline(name: str, canvases: CanvasFolder, *, kind: str, number: int, side:
 
 
 def _of_palette(name: str, canvases: CanvasFolder, file, *, side: int) -> np.ndarray:
-    palette = library_of(
-        named_palette(TWELVE), canvases.read(file).instrument, window=(LOW, HIGH), channels=CHANNELS
-    )  # fmt: skip
+    canvas = cropped(canvases.read(file), side)
+    palette = library_of(named_palette(TWELVE), canvas.instrument, window=(LOW, HIGH), channels=CHANNELS)
     colour = nearest_palette_colour if name.startswith("nearest") else mixed_palette_colour
-    counts = np.concatenate(list(fresh_counts(canvases, file, side=side, grid=(LOW, HIGH, CHANNELS))))
+    counts = np.concatenate(list(fresh_counts(canvas, file, grid=(LOW, HIGH, CHANNELS))))
     return colour(counts, palette.spectra, palette.rgb).reshape(side, side, 3)
 
 

@@ -19,7 +19,7 @@ from velatura.base.progress import Progress, silent
 from velatura.scene.canvas_counts import fresh_rows
 from velatura.scene.canvas_folder import CanvasFile, CanvasFolder
 from velatura.scene.canvas_tables import write_tables
-from velatura.scene.colour_canvas import cropped
+from velatura.scene.colour_canvas import Canvas, cropped
 
 if TYPE_CHECKING:
     from velatura.tasks.embedding_model import Embedder
@@ -44,23 +44,27 @@ def albums(
     canvases: CanvasFolder,
     embedder: "Embedder",
     *,
-    kinds: Sequence[str],
+    files: Sequence[Sequence[CanvasFile]],
     doses: Sequence[float],
     progress: Progress = silent,
 ) -> list["Album"]:
-    """Make what is missing of the tables of the canvases for training, one for each dose; return one album a kind."""
+    """Make what is missing of the tables of canvases, one for each dose; return one album for each list of files.
+
+    files: canvases of one kind in each list, one or more (`files_of`).
+    """
     from velatura.tasks.embedding_model import embed
     from velatura.tasks.recolour_training import Album
 
     found, mark = [], mark_of(embedder)
-    for kind, files in zip(kinds, files_of(canvases, "train", kinds), strict=True):
+    for group in files:
+        kind = group[0].kind
         names = [f"{mark}-{kind}-{DRAWS[kind]}x{dose:g}" for dose in doses]
         for dose, name in zip(doses, names, strict=True):
             write_tables(
-                canvases, name, lambda counts: embed(embedder, counts), files=files, draws=DRAWS[kind],
+                canvases, name, lambda counts: embed(embedder, counts), files=group, draws=DRAWS[kind],
                 counts=float(dose), grid=(embedder.low, embedder.high, embedder.channels), progress=progress,
             )  # fmt: skip
-        found.append(Album(tuple(files), tuple(names)))
+        found.append(Album(tuple(group), tuple(names)))
     return found
 
 
@@ -70,15 +74,13 @@ def held_out(canvases: CanvasFolder, *, split: str, kind: str, number: int) -> l
     return [files[int(place)] for place in np.linspace(0, len(files) - 1, min(number, len(files)))]
 
 
-def fresh_counts(
-    canvases: CanvasFolder, file: CanvasFile, *, side: int, grid: tuple[float, float, int]
-) -> Iterator[np.ndarray]:
-    """Yield the counts of the middle of a canvas, uint16 [spectrum, channel], row by row; the same file, the same ones.
+def fresh_counts(canvas: Canvas, file: CanvasFile, *, grid: tuple[float, float, int]) -> Iterator[np.ndarray]:
+    """Yield counts of the canvas of a file, or of a part of it, uint16 [spectrum, channel], row by row.
 
-    side: of the square [pixels]; grid: lowest and highest energy [keV] and channels.
+    grid: lowest and highest energy [keV] and channels. Drawn by the name of the file: the same part, the same counts.
     """
     rng = np.random.default_rng((1, zlib.crc32(file.path.stem.encode())))
-    canvas, (low, high, channels) = cropped(canvases.read(file), side), grid
+    low, high, channels = grid
     bands = fresh_rows(canvas, TEST_DOSES[canvas.kind], rng=rng, low=low, high=high, channels=channels)
     yield from (counts.reshape(-1, channels) for _, counts in bands)
 
@@ -109,9 +111,10 @@ def fresh_pictures(
     pictures, grid = [], (embedder.low, embedder.high, embedder.channels)
     for done, file in enumerate(chosen):
         progress(f"{split} {kind}, {embedder.name}", done, len(chosen))
-        counts = fresh_counts(canvases, file, side=side, grid=grid)
+        canvas = cropped(canvases.read(file), side)
+        counts = fresh_counts(canvas, file, grid=grid)
         features = np.concatenate([embed(embedder, part).astype(np.float16) for part in counts])
-        pictures.append((features.reshape(side, side, -1), cropped(canvases.read(file), side).rgb))
+        pictures.append((features.reshape(side, side, -1), canvas.rgb))
     progress(f"{split} {kind}, {embedder.name}", len(chosen), len(chosen))
     shown = Shown(*(np.stack(images) for images in zip(*pictures, strict=True)))
     _write(path, shown)
