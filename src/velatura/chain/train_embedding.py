@@ -4,10 +4,9 @@ run/config.json ...         of `train.rundir`
 run/embedding.safetensors   the result
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
     from velatura.tasks.embedding_training import Pool
 
 WEIGHTS = "embedding.safetensors"
-LOG_EVERY = 50  # steps between two records
 USUAL, TAUGHT, ASKED = 16_384, 8192, 4096  # spectra for calibration, for the scores' regressor, and for its test
 TEST_DOSES: Mapping[str, float] = {"library": 400.0, "layers": 2000.0}
 """Counts of the spectra that every embedder is scored on, by kind of canvases: as published, and of a quick scan."""
@@ -137,6 +135,7 @@ def _net(
     from velatura.tasks.embedding_scores import answer_components, components
     from velatura.tasks.embedding_training import Lessons, begun, loss_for, optimiser
     from velatura.train.loop import start
+    from velatura.train.rundir import trained
 
     if recipe.kind == "pca3":
         return components(usual)
@@ -149,9 +148,8 @@ def _net(
     )
     rule = optimiser(aim, rate=recipe.rate, steps=recipe.steps)
     state = start(begun(aim, usual=usual[:1024], key=keys[1]), rule)
-    return _trained(
-        run, state, lessons, loss=loss_for(aim), steps=recipe.steps, rule=rule, key=keys[2], progress=progress
-    )
+    options = {"optimiser": rule, "key": keys[2], "steps": recipe.steps, "progress": progress}
+    return trained(run, loss_for(aim), lessons, state=state, **options)[0]
 
 
 def aim_of(recipe: Recipe) -> Any:
@@ -159,26 +157,6 @@ def aim_of(recipe: Recipe) -> Any:
     from velatura.tasks.embedding_training import Aim
 
     return Aim(recipe.kind, discrepancy=recipe.discrepancy, clusters=recipe.clusters, adapt=recipe.adapt)
-
-
-def _trained(
-    run: Any, begun: Any, draw: Callable[[int], Any], *, loss: Any, steps: int, rule: Any, key: Any, progress: Progress
-) -> Any:
-    """Train to the end, with a record every 50 steps, and return the network."""
-    from velatura.train.ahead import Ahead
-    from velatura.train.rundir import newest, train
-
-    batches, losses, clock = Ahead(draw), [], monotonic()
-    try:
-        for now in train(run, loss, batches, state=begun, optimiser=rule, key=key, steps=steps):
-            losses.append(float(now.loss))
-            progress("training", now.step, steps)
-            if now.step % LOG_EVERY == 0:
-                run.log(now.step, loss=sum(losses) / len(losses), seconds=monotonic() - clock)
-                losses = []
-    finally:
-        batches.close()
-    return newest(run, begun).model[0]
 
 
 def _scores(embedder: "Embedder", taught: dict, asked: dict, *, key: Any) -> dict[str, float]:

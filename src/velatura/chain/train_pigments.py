@@ -5,17 +5,15 @@ run/config.json ...      of `train.rundir`
 run/pigments.safetensors the result
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from time import monotonic
 from typing import Any
 
 from velatura.base.errors import InputError, did_you_mean
 from velatura.base.progress import Progress, silent
 
 BANK, WEIGHTS = "bank", "pigments.safetensors"
-LOG_EVERY = 50  # steps between two records
 CALIBRATION, TEST = 1024, 1024  # spectra drawn of each held-out group
 DOSES = (1e3, 1e5)  # counts, in training and calibration
 TEST_DOSE = 1e4
@@ -75,9 +73,9 @@ def train_pigments(
     from velatura.scene.classes import xrf_classes
     from velatura.scene.sources import SourcePlan, split
     from velatura.tasks.pigment_model import load_pigments, shapes_for
-    from velatura.tasks.pigment_training import Lessons, Pupil, optimiser
+    from velatura.tasks.pigment_training import Lessons, Pupil, loss, optimiser
     from velatura.train.loop import start
-    from velatura.train.rundir import open_run
+    from velatura.train.rundir import open_run, trained
 
     run = open_run(Path(folder), asdict(recipe))
     plan = SourcePlan(groups=recipe.groups, stacks=recipe.stacks, seed=recipe.seed)
@@ -90,7 +88,8 @@ def train_pigments(
         draw = Pupil(draw, load_pigments(recipe.teacher))
     rule = optimiser(recipe.steps, rate=recipe.rate)
     net = load_pigments(recipe.begin).net if recipe.begin else build(recipe.design, shapes_for(classes), key=keys[1])
-    net = _trained(run, start(net, rule), draw, steps=recipe.steps, rule=rule, key=keys[2], progress=progress)
+    options = {"optimiser": rule, "key": keys[2], "steps": recipe.steps, "progress": progress}
+    net = trained(run, loss, draw, state=start(net, rule), **options)
     return _published(run.folder, net, recipe, groups=groups, bank=where, plan=plan)
 
 
@@ -116,27 +115,6 @@ def read_groups(folder: Path, numbers: Sequence[int]) -> list:
     from velatura.scene.sources import read_group
 
     return [read_group(group_path(folder, number)) for number in numbers]
-
-
-def _trained(
-    run: Any, begun: Any, draw: Callable[[int], Any], *, steps: int, rule: Any, key: Any, progress: Progress
-) -> Any:
-    """Train to the end, with a record every 50 steps, and return the network."""
-    from velatura.tasks.pigment_training import loss
-    from velatura.train.ahead import Ahead
-    from velatura.train.rundir import newest, train
-
-    batches, losses, clock = Ahead(draw), [], monotonic()
-    try:
-        for now in train(run, loss, batches, state=begun, optimiser=rule, key=key, steps=steps):
-            losses.append(float(now.loss))
-            progress("training", now.step, steps)
-            if now.step % LOG_EVERY == 0:
-                run.log(now.step, loss=sum(losses) / len(losses), seconds=monotonic() - clock)
-                losses = []
-    finally:
-        batches.close()
-    return newest(run, begun).model
 
 
 def _published(

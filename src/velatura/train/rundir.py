@@ -12,17 +12,21 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
-from jaxtyping import PRNGKeyArray
+from jaxtyping import PRNGKeyArray, PyTree
 
 from velatura.base.aside import remove, replace_text
 from velatura.base.errors import InputError
+from velatura.base.progress import Progress, silent
+from velatura.train.ahead import Ahead
 from velatura.train.checkpoint import load_checkpoint, save_checkpoint
 from velatura.train.loop import State, fit
 
 PACKAGES = ("velatura", "jax", "jaxlib", "equinox", "optax", "numpy")
 SAVE_EVERY = 500  # steps
+LOG_EVERY = 50  # steps between two records of `trained`
 
 
 @dataclass(frozen=True)
@@ -103,6 +107,34 @@ def train(
             save_checkpoint(run.checkpoints, now)
         if now.step == steps:
             return
+
+
+def trained(
+    run: Run,
+    loss: Callable[..., Any],
+    draw: Callable[[int], Any],
+    *,
+    state: State,
+    optimiser: Any,
+    key: PRNGKeyArray,
+    steps: int,
+    progress: Progress = silent,
+) -> PyTree:
+    """Train to the end and return the model, with a record of the mean loss every 50 steps; options as in `train`.
+
+    Batches are drawn ahead of their step. A finished run returns its model at once.
+    """
+    batches, losses, clock = Ahead(draw), [], monotonic()
+    try:
+        for now in train(run, loss, batches, state=state, optimiser=optimiser, key=key, steps=steps):
+            losses.append(float(now.loss))
+            progress("training", now.step, steps)
+            if now.step % LOG_EVERY == 0:
+                run.log(now.step, loss=sum(losses) / len(losses), seconds=monotonic() - clock)
+                losses = []
+    finally:
+        batches.close()
+    return newest(run, state).model
 
 
 def newest(run: Run, like: State) -> State:
