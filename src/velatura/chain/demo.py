@@ -51,10 +51,8 @@ def demonstrate(
     scores = score(maps, panel.truth, first=FIRST_MAPS)
     colours = colours_of(workspace)
     beside = truth_beside(panel.truth, maps, scores, colours=colours)
-    report, told = (
-        make_report(workspace, truth=beside),
-        tuple(f"recoloured {one.name.lower()}: {one.score}" for one in beside.colours),
-    )
+    report = make_report(workspace, truth=beside)
+    told = tuple(f"recoloured {one.name.lower()}: {one.score}" for one in beside.colours)
     return Demonstration(report, maps, scores, pigments_of(workspace), colours, told)
 
 
