@@ -111,9 +111,8 @@ def load_embedder(name: str | Path = "velatura") -> Embedder:
         raise FileFormatError(f"{path} holds no embedder{did_you_mean(kind, FEATURES)}. Choose a file of one")
     like = eqx.filter_eval_shape(lambda: _arrays(untrained_embedder(kind, key=jax.random.key(0))))
     net, calibration = load_weights(path, like, architecture=architecture(kind))
-    bare = untrained_embedder(kind, key=jax.random.key(0))
-    named = str(name) if str(name) in SHIPPED else path.stem
-    return bare._replace(name=named, net=net, calibration=Calibration(*map(np.asarray, calibration)), card=card)
+    made = uncalibrated_embedder(kind, net, name=str(name) if str(name) in SHIPPED else path.stem)
+    return made._replace(calibration=Calibration(*map(np.asarray, calibration)), card=card)
 
 
 def save_embedder(path: Path, embedder: Embedder) -> None:
@@ -132,10 +131,13 @@ def untrained_embedder(kind: str, *, key: PRNGKeyArray) -> Embedder:
         raise InputError(
             f"no embedder of the kind {kind!r}; known are {', '.join(FEATURES)}{did_you_mean(kind, FEATURES)}"
         )
+    return uncalibrated_embedder(kind, build_net(kind, key=key))
+
+
+def uncalibrated_embedder(kind: str, net: PyTree, *, name: str | None = None) -> Embedder:
+    """Return a network of one of the kinds of FEATURES as an embedder that is calibrated to nothing."""
     features, card = FEATURES[kind], ModelCard(architecture(kind), {}, 0, {})
-    return Embedder(
-        kind, kind, *WINDOWS[kind], CHANNELS, features, build_net(kind, key=key), uncalibrated(features), card
-    )
+    return Embedder(name or kind, kind, *WINDOWS[kind], CHANNELS, features, net, uncalibrated(features), card)
 
 
 def build_net(kind: str, *, key: PRNGKeyArray) -> PyTree:

@@ -20,18 +20,16 @@ from velatura.tasks.embedding_model import (
     SHAPES,
     Calibration,
     Embedder,
-    architecture,
     bin_shape,
     embed,
     evidence_of_strangeness,
     ranks_by_dose,
     uncalibrated,
-    untrained_embedder,
+    uncalibrated_embedder,
 )
 from velatura.tasks.embedding_training import FIFTIETH, Pool, drawn_counts
 from velatura.tasks.pigment_model import load_pigments
 from velatura.train.loop import fit, start
-from velatura.train.weights import ModelCard
 
 WIDE_DOSES = (10 ** (KNOTS[0] - 0.25), 10 ** (KNOTS[-1] + 0.25))  # counts, at which strangeness is learned
 CALIBRATION = 8192  # spectra from which strangeness is learned
@@ -94,7 +92,7 @@ def calibrated(kind: str, net: PyTree, pool: Pool, *, usual: np.ndarray, rng: np
 
     pool: of training, from which spectra of all doses are drawn to learn what is strange.
     """
-    bare = untrained_embedder(kind, key=jax.random.key(0))._replace(net=net)
+    bare = uncalibrated_embedder(kind, net)
     raw = embed(bare, usual).astype(np.float64)
     mean, deviation = raw.mean(axis=0), raw.std(axis=0) + 1e-6
     wide = held_spectra(pool, CALIBRATION, counts=WIDE_DOSES, exact=False, rng=rng).counts
@@ -104,7 +102,7 @@ def calibrated(kind: str, net: PyTree, pool: Pool, *, usual: np.ndarray, rng: np
         mean=mean, deviation=deviation, whiten=_whitening((raw - mean) / deviation), usual=shape.mean(axis=0),
         shapes=axes[:, ::-1][:, :SHAPES],
     )  # fmt: skip
-    embedder = bare._replace(calibration=_as_float32(found), card=ModelCard(architecture(kind), {}, 0, {}))
+    embedder = bare._replace(calibration=_as_float32(found))
     far, decades = evidence_of_strangeness(embedder, wide)
     quantiles = quantiles_by_dose(far, decades)
     worst = np.quantile(ranks_by_dose(far, decades, quantiles), np.linspace(0, 1, RANKS))
