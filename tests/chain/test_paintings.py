@@ -254,6 +254,15 @@ def test_a_server_out_of_order_ends_the_run(world: World, tmp_path: Path) -> Non
     assert world.count("/images/") == 9
 
 
+def test_pictures_that_are_gone_are_no_failures_of_the_server(world: World, tmp_path: Path) -> None:
+    world.special["/images/"] = [(404, {}, b"")] * 2 + [(500, {}, b"")] * 3
+    assert gather(tmp_path, world, number=2).left_out == 3
+    gone = [(404, {}, b"")]
+    world.special["/images/"] = ([(500, {}, b"")] * 3) * 2 + gone + [(500, {}, b"")] * 100
+    with pytest.raises(InputError, match="answers 500"):
+        gather(tmp_path / "other", world, number=5)
+
+
 def test_offline_is_said_at_once(tmp_path: Path) -> None:
     waits: list[float] = []
     visitor = Visitor(user_agent(), manners=Manners(pause=0), sleep=waits.append)
@@ -293,6 +302,16 @@ def test_own_pictures(tmp_path: Path) -> None:
         bring_paintings(source, source)
 
 
+def test_own_pictures_beside_what_was_made_of_them(tmp_path: Path) -> None:
+    """A folder within the pictures' own is not taken for more of them; a folder may be named like a picture."""
+    (tmp_path / "not a picture.jpg").mkdir()
+    (tmp_path / "mine.jpg").write_bytes(picture(1))
+    found = bring_paintings(tmp_path / "made" / "here", tmp_path)
+    assert found == bring_paintings(tmp_path / "made" / "here", tmp_path)
+    assert found.pictures == 1
+    assert bring_paintings(tmp_path, tmp_path / "made").pictures == 1
+
+
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
@@ -318,3 +337,6 @@ def test_checked_names_the_format() -> None:
     Image.fromarray(np.random.default_rng(0).integers(0, 256, (130, 140, 3), np.uint8)).save(stream, "PNG")
     assert checked(stream.getvalue()) == (".png", "")
     assert checked(picture(1)) == (".jpg", "")
+    colours, stream = Image.open(io.BytesIO(picture(1))), io.BytesIO()
+    colours.save(stream, "MPO", save_all=True, append_images=[colours])  # a JPEG with a preview, as cameras write it
+    assert checked(stream.getvalue()) == (".jpg", "")

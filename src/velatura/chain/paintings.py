@@ -42,7 +42,7 @@ GREYEST = 6.0  # mean spread of the three colours, of 255, below which a picture
 FAILURES = 3  # pictures in a row that a server fails to give before it counts as out of order
 GONE = (404, 410, 413)  # HTTP: not found, gone, too large
 NOT_PUBLIC = "is not in the public domain"
-FORMATS = {"JPEG": ".jpg", "PNG": ".png", "WEBP": ".webp", "TIFF": ".tif"}
+FORMATS = {"JPEG": ".jpg", "MPO": ".jpg", "PNG": ".png", "WEBP": ".webp", "TIFF": ".tif"}
 
 
 class Services(NamedTuple):
@@ -125,11 +125,15 @@ def gather_paintings(
 def bring_paintings(folder: Path, source: Path, *, progress: Progress = silent) -> Gathered:
     """Copy the usable pictures of a folder of your own and list them; a sub-folder is taken for one painter.
 
-    The originals stay as they are. Raises InputError for a folder without pictures, or the folder itself.
+    The originals stay as they are. What lies in `folder` is left alone where that is within `source`. Raises InputError
+    for a folder without pictures, or the folder itself.
     """
     folder, source = Path(folder), Path(source)
-    paths = sorted(path for path in source.rglob("*") if path.suffix.lower() in SUFFIXES and path.name[0] != ".")
-    if not paths or folder.resolve() == source.resolve():
+    named = (path for path in source.rglob("*") if path.suffix.lower() in SUFFIXES and path.name[0] != ".")
+    made, asked = folder.resolve(), source.resolve()
+    within = asked in made.parents
+    paths = sorted(path for path in named if path.is_file() and not (within and made in path.resolve().parents))
+    if not paths or made == asked:
         raise InputError(f"{source} must be another folder with pictures ({', '.join(SUFFIXES)}); found {len(paths)}")
     kept = _Collection(folder)
     seen = kept.seen()
@@ -224,9 +228,10 @@ def _fetch(kept: "_Collection", painting: Painting, picture: Picture | None, *, 
     try:
         content = visitor.get(picture.address, accept="image/*", attempts=FAILURES)
     except RefusedError as error:
-        kept.failures += 1
-        if error.status not in GONE and (error.status < SERVER_ERROR or kept.failures == FAILURES):
-            raise
+        if error.status not in GONE:
+            kept.failures += 1
+            if error.status < SERVER_ERROR or kept.failures == FAILURES:
+                raise
         return kept.leave_out(painting.item, f"is not to be had: HTTP {error.status}")
     kept.failures = 0
     suffix, reason = checked(content)
