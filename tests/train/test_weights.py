@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from velatura.base.errors import FileFormatError, InputError
-from velatura.train.weights import ModelCard, load_weights, read_card, save_weights
+from velatura.train.weights import ModelCard, load_weights, read_card, save_weights, shipped_file
 
 ARCHITECTURE = {"design": "dense", "width": 8}
 
@@ -87,3 +87,12 @@ def test_half_a_file_is_refused(tmp_path, card) -> None:
     path.write_bytes(path.read_bytes()[:-10])
     with pytest.raises(FileFormatError, match="no whole safetensors file"):
         load_weights(path, net(1), architecture=ARCHITECTURE)
+
+
+def test_weights_of_the_package_are_found_by_their_file(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr("velatura.train.weights.files", lambda package: tmp_path / package)
+    (path := tmp_path / "velatura" / "weights" / "net.safetensors").parent.mkdir(parents=True)
+    path.write_bytes(b"")
+    assert shipped_file("net.safetensors") == path
+    assert shipped_file("other.safetensors") is None
+    assert shipped_file(None) is None

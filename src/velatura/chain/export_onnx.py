@@ -3,7 +3,6 @@
 import json
 from collections.abc import Callable
 from dataclasses import asdict
-from importlib.resources import files
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,7 +11,7 @@ import numpy as np
 from velatura.base.aside import written_aside
 from velatura.base.errors import InputError
 from velatura.io.onnx_graph import onnx_model, require_onnx
-from velatura.train.weights import ModelCard, read_card
+from velatura.train.weights import ModelCard, read_card, shipped_file
 
 TOLERANCE = 1e-5  # of the agreement with JAX, for values of about 1
 CHECKED = 3  # entries of the batch that is compared; another number than any that was traced
@@ -67,8 +66,7 @@ def export_onnx(weights: str | Path, folder: Path) -> Exported:
 
 
 def _found(weights: str | Path) -> Path:
-    shipped = Path(str(files("velatura"))) / "weights" / f"{weights}.safetensors"
-    path = next((one for one in (Path(weights), shipped) if one.is_file()), None)
+    path = Path(weights) if Path(weights).is_file() else shipped_file(f"{weights}.safetensors")
     if path is None:
         raise InputError(
             f"no weights {str(weights)!r}: neither a file nor shipped, such as recolour, recolour-paper, embedding"
@@ -85,7 +83,7 @@ def _recolourer(path: Path, card: ModelCard) -> _Program:
     recolourer = load_recolourer(path)
     net: Any = recolourer.net
     side, inputs = recolourer.side, recolourer.features
-    tells = card.architecture["outputs"] > 3
+    tells = recolourer.flips == 1
 
     def colours(image: jax.Array) -> tuple[jax.Array, ...]:
         values = net(image, key=None)

@@ -6,7 +6,6 @@ shapes of spectra cannot rebuild, whichever is worse.
 """
 
 from collections.abc import Iterator, Mapping
-from importlib.resources import files
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -23,7 +22,7 @@ from velatura.nn.spectrum_net import build
 from velatura.scene.classes import xrf_classes
 from velatura.scene.training import CHANNELS, HIGH, LOW
 from velatura.tasks.pigment_model import shapes_for
-from velatura.train.weights import ModelCard, load_weights, read_card, save_weights
+from velatura.train.weights import ModelCard, load_weights, read_card, save_weights, shipped_file
 
 SHIPPED: Mapping[str, str] = MappingProxyType(
     {
@@ -89,8 +88,7 @@ class Embedder(NamedTuple):
 
 def shipped_embedder(name: str = "velatura") -> Path | None:
     """Return the file of an embedder that comes with the package; None for one that does not."""
-    path = Path(str(files("velatura"))) / "weights" / SHIPPED.get(name, name)
-    return path if name in SHIPPED and path.is_file() else None
+    return shipped_file(SHIPPED.get(name))
 
 
 def load_embedder(name: str | Path = "velatura") -> Embedder:

@@ -1,7 +1,6 @@
 """A trained network ready for use: spectra on the grid in, calibrated answers out."""
 
 from collections.abc import Sequence
-from importlib.resources import files
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,7 +14,7 @@ from velatura.base.errors import FileFormatError, InputError
 from velatura.nn.spectrum_net import EMBEDDING, Shapes, SpectrumNet, build
 from velatura.scene.classes import XrfClass, xrf_classes
 from velatura.scene.training import CHANNELS, HIGH, LOW
-from velatura.train.weights import ModelCard, load_weights, read_card, save_weights
+from velatura.train.weights import ModelCard, load_weights, read_card, save_weights, shipped_file
 
 SHIPPED = {"best": "pigments.safetensors", "fast": "pigments-fast.safetensors"}
 BATCH = 512
@@ -92,8 +91,7 @@ class Raw(NamedTuple):
 
 def shipped(name: str = "best") -> Path | None:
     """Return the file of weights that come with the package, "best" or "fast"; None where they were left out."""
-    path = Path(str(files("velatura"))) / "weights" / SHIPPED.get(name, name)
-    return path if name in SHIPPED and path.is_file() else None
+    return shipped_file(SHIPPED.get(name))
 
 
 def architecture(design: str, classes: Sequence[XrfClass]) -> dict[str, Any]:

@@ -1,7 +1,6 @@
 """A trained recolourer ready for use: embedded cubes in, colours with their expected error and a trust map out."""
 
 import hashlib
-from importlib.resources import files
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,9 +13,10 @@ from jaxtyping import Array, Bool, Float, PRNGKeyArray, PyTree
 from velatura.base.errors import FileFormatError, InputError
 from velatura.base.progress import Progress, silent
 from velatura.nn.image_nets import build_image_net
+from velatura.nn.judged_net import Judge, JudgedNet
 from velatura.tasks.embedding_model import Embedder, load_embedder
 from velatura.tasks.recolour_tiles import tiled
-from velatura.train.weights import ModelCard, load_weights, read_card, save_weights
+from velatura.train.weights import ModelCard, load_weights, read_card, save_weights, shipped_file
 
 SHIPPED = {"velatura": "recolour.safetensors", "paper": "recolour-paper.safetensors"}
 RIGHT = 15.0  # CIEDE2000 up to which a colour counts as right: the same colour by name, in another tone
@@ -53,6 +53,12 @@ class Recolourer(NamedTuple):
         """Number of features of an embedded pixel."""
         return int(self.card.architecture["inputs"])
 
+    @property
+    def flips(self) -> int:
+        """Orientations to average: 4 where only their spread tells of the error, else 1."""
+        build = self.card.architecture
+        return 1 if build["outputs"] > 3 or build.get("judged") else 4
+
 
 class Recoloured(NamedTuple):
     """How a painting may have looked; NaN where a pixel was left out."""
@@ -67,13 +73,15 @@ class Recoloured(NamedTuple):
 
 def shipped(name: str = "velatura") -> Path | None:
     """Return the file of weights that come with the package, "velatura" or "paper"; None where they were left out."""
-    path = Path(str(files("velatura"))) / "weights" / SHIPPED.get(name, name)
-    return path if name in SHIPPED and path.is_file() else None
+    return shipped_file(SHIPPED.get(name))
 
 
-def architecture(design: str, *, inputs: int, outputs: int, side: int, embedder: str) -> dict[str, Any]:
-    """Return what a model card says of a recolourer's build."""
-    return {"design": design, "inputs": inputs, "outputs": outputs, "side": side, "embedder": embedder}
+def architecture(
+    design: str, *, inputs: int, outputs: int, side: int, embedder: str, judged: bool = False
+) -> dict[str, Any]:
+    """Return what a model card says of a recolourer's build; judged: with a judge of its errors (`nn.judged_net`)."""
+    build = {"design": design, "inputs": inputs, "outputs": outputs, "side": side, "embedder": embedder}
+    return build | {"judged": judged}
 
 
 def load_recolourer(name: str | Path = "velatura") -> Recolourer:
@@ -89,7 +97,7 @@ def load_recolourer(name: str | Path = "velatura") -> Recolourer:
         )
     card = read_card(path)
     build = dict(card.architecture)
-    if set(build) != {"design", "inputs", "outputs", "side", "embedder"}:
+    if set(build) - {"judged"} != {"design", "inputs", "outputs", "side", "embedder"}:
         raise FileFormatError(f"{path} holds no recolourer but {build.get('design')!r}. Choose another file")
     like = eqx.filter_eval_shape(lambda: (_built(build, key=jax.random.key(0)), _on_device(uncalibrated())))
     net, arrays = load_weights(path, like, architecture=build)
@@ -129,7 +137,7 @@ def recolour(
     Raises InputError for features, masks or options that do not fit.
     """
     overlap = recolourer.side // 4 if overlap is None else overlap
-    flips = flips or (4 if recolourer.card.architecture["outputs"] == 3 else 1)
+    flips = flips or recolourer.flips
     _check(recolourer, embedded, strangeness, valid, overlap=overlap, flips=flips)
     shown = np.asarray(embedded, np.float32)
     if valid is not None:
@@ -232,9 +240,9 @@ def _check(
 
 
 def _built(build: dict[str, Any], *, key: PRNGKeyArray) -> Any:
-    return build_image_net(
-        build["design"], inputs=build["inputs"], outputs=build["outputs"], side=build["side"], key=key
-    )
+    inputs, outputs = build["inputs"], build["outputs"]
+    net = build_image_net(build["design"], inputs=inputs, outputs=outputs, side=build["side"], key=key)
+    return JudgedNet(net, Judge(inputs=inputs + outputs, key=key)) if build.get("judged") else net
 
 
 def _on_device(calibration: Calibration) -> PyTree[Array]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,12 @@ class ModelCard:
     """Measured on held-out data, by name."""
     details: Mapping[str, Any] = field(default_factory=dict)
     """What a task must know to use it: names of the classes, energy grid, temperatures."""
+
+
+def shipped_file(name: str | None) -> Path | None:
+    """Return a file of weights that comes with the package; None for None and where it was left out."""
+    path = Path(str(files("velatura"))) / "weights" / (name or "")
+    return path if path.is_file() else None
 
 
 def save_weights(path: Path, model: PyTree, card: ModelCard, *, half: bool = False) -> None:
