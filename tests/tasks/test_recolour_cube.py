@@ -1,6 +1,7 @@
 """A scan recoloured: every pixel from its own spectrum, upright, the same however it is cut; none where none can be."""
 
 import json
+from dataclasses import replace
 
 import dask.array as da
 import equinox as eqx
@@ -12,7 +13,13 @@ import xarray as xr
 
 from velatura.base.cube import make_cube
 from velatura.base.errors import InputError
-from velatura.tasks.embedding_model import Embedder, embed_and_judge, untrained_embedder
+from velatura.tasks.embedding_model import (
+    Embedder,
+    embed_and_judge,
+    load_embedder,
+    save_embedder,
+    untrained_embedder,
+)
 from velatura.tasks.identify import on_grid
 from velatura.tasks.recolour_cube import (
     STAMP,
@@ -22,7 +29,15 @@ from velatura.tasks.recolour_cube import (
     load_pair,
     recolour_embedded,
 )
-from velatura.tasks.recolour_model import Recoloured, Recolourer, architecture, uncalibrated
+from velatura.tasks.recolour_model import (
+    Recoloured,
+    Recolourer,
+    architecture,
+    fingerprint,
+    save_recolourer,
+    uncalibrated,
+    untrained,
+)
 from velatura.train.weights import ModelCard
 
 HEIGHT, WIDTH, CHANNELS, GAIN, SIDE = 11, 8, 600, 0.07, 16
@@ -138,3 +153,16 @@ def test_a_model_that_is_not_there_is_told() -> None:
         load_pair(Recolouring(model="absent.safetensors"))
     with pytest.raises(InputError, match="least counts must be 1 or more"):
         Recolouring(least_counts=0)
+
+
+def test_a_model_takes_only_the_embedder_it_was_taught_with(embedder, tmp_path) -> None:
+    files = {name: str(tmp_path / f"{name}.safetensors") for name in ("own", "other", "model")}
+    save_embedder(files["own"], embedder)
+    save_embedder(files["other"], untrained_embedder("pca3", key=jax.random.key(2)))
+    own = load_embedder(files["own"])
+    made = untrained("pixels", inputs=3, side=32, embedder=files["own"], key=jax.random.key(0))
+    taught = replace(made.card, details={"embedding": fingerprint(own)})
+    save_recolourer(files["model"], made._replace(card=taught))
+    assert fingerprint(load_pair(Recolouring(model=files["model"]))[1]) == fingerprint(own)
+    with pytest.raises(InputError, match=r"taught with the embedder .*own\.safetensors' \w{8}; found \w{8}"):
+        load_pair(Recolouring(model=files["model"], embedding=files["other"]))

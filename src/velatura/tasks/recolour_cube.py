@@ -98,13 +98,13 @@ def with_record(
 def load_pair(config: Recolouring) -> tuple["Recolourer", "Embedder"]:
     """Return the recolourer and the embedder that a configuration asks for.
 
-    Raises InputError where there are none, and where the embedder gives another number of features.
+    Raises InputError where there are none, and where the embedder is not that of the model's training, or, where the
+    model does not tell which that was, gives another number of features.
     """
-    from velatura.tasks.embedding_model import load_embedder
-    from velatura.tasks.recolour_model import load_recolourer
+    from velatura.tasks.recolour_model import embedder_for, load_recolourer
 
     recolourer = load_recolourer(config.model)
-    embedder = load_embedder(config.embedding or recolourer.embedder)
+    embedder = embedder_for(recolourer, config.embedding)
     if embedder.features != recolourer.features:
         raise InputError(
             f"the model {config.model!r} needs {recolourer.features} features of the embedding "
