@@ -57,7 +57,7 @@ def made(file: Path, kind: str, canvases: CanvasFolder, *, embedders: dict[str, 
         raise InputError(f"{file} was taught with the embedding {asked}; found {', '.join(embedders)}. Name its file")
     shown = fresh_pictures(canvases, embedders[asked], split="test", kind=kind, number=number, side=net.side)
     truth = shown.rgb / np.float32(255)
-    said = recoloured(net.net, shown, flips=4 if net.card.architecture["outputs"] == 3 else 1)
+    said = recoloured(net.net, shown, flips=net.flips)
     rgb = np.clip(said[..., :3], 0, 1)
     error, trust = calibrated(said[..., 3], net.calibration)
     each, means = scored(rgb, truth)

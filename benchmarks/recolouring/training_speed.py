@@ -14,8 +14,8 @@ from pathlib import Path
 
 import jax
 
-from velatura.chain.recolour_data import albums
-from velatura.chain.train_recolour import RECIPES
+from velatura.chain.recolour_data import albums, files_of
+from velatura.chain.recolour_recipes import RECIPES
 from velatura.nn.image_nets import build_image_net
 from velatura.nn.layers import count_parameters
 from velatura.scene.canvas_folder import CanvasFolder
@@ -62,7 +62,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=10)
     asked = parser.parse_args()
     embedder, canvases = load_embedder(asked.embedding), CanvasFolder(asked.canvases)
-    books = albums(canvases, embedder, kinds=KINDS, doses=DOSES)
+    books = albums(canvases, embedder, files=files_of(canvases, "train", KINDS), doses=DOSES)
     draw = Pictures(canvases, books, key=jax.random.key(2), size=asked.size, side=RECIPES["velatura"].side)
     draw(0)
     begun = time.perf_counter()

@@ -1,101 +1,29 @@
 """From canvases to a published recolourer: tables of features, training, calibration and scores.
 
 run/pretraining/            of `train.rundir`, where hidden squares are guessed first
+run/judging/                of `train.rundir`, where a judge learns how wrong the colours are
 run/config.json ...         of `train.rundir`
 run/recolour.safetensors    the result
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, replace
 from math import isnan
 from pathlib import Path
 from time import monotonic
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
-from velatura.base.errors import InputError, did_you_mean
 from velatura.base.progress import Progress, silent
+from velatura.chain.recolour_recipes import CHOICES, Recipe
 
 WEIGHTS = "recolour.safetensors"
 LOG_EVERY = 20  # steps between two records
 SAVE_EVERY = 200  # steps between two checkpoints
 VALIDATED, TESTED = 24, 48  # held-out pictures of each kind
-REAL = "layers"  # kind of canvases on which errors are calibrated: real scans are of this kind
+JUDGE_RATE = 2e-3  # largest learning rate of a judge
 WATCHED = 24  # of those for validation, looked at after every epoch
-CHOICES: Mapping[str, str] = MappingProxyType({
-    "image": "128 x 128 pixels (not published)",
-    "optimiser": "AdamW, weight decay .01 (not published)",
-    "schedule": "rate halved after 5 epochs without a better MS-SSIM of validation pictures (only the kind published)",
-    "dropout": "dropout and stochastic depth .1 (that they are equal is published)",
-    "augmentation": "turns by 90 degrees and mirror images (not published)",
-    "loss": "redmean on colours of 0 to 1, mean over pixels (scale not published)",
-    "skips": "added (follows from the number of parameters)",
-    "counts": "400 a pixel (that of ganX)",
-})  # fmt: skip
-"""What the publication leaves open, in the model card of the recipe "paper"."""
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """How weights are made; the same recipe on the same canvases gives the same weights on the same machine."""
-
-    design: str = "velatura"
-    """small-uvit, vit, unet, pixels or velatura."""
-    embedder: str = "velatura"
-    """Name of the embedder that makes the features: velatura, paper or pigments."""
-    kinds: tuple[str, ...] = ("library", "layers")
-    """Kinds of canvases."""
-    doses: tuple[float, ...] = (400.0, 2000.0, 10000.0)
-    """Mean counts of a pixel, each picture at one of them."""
-    loss: str = "perceptual"
-    """redmean, l1 or perceptual."""
-    error: bool = True
-    """Whether the network tells its expected error."""
-    epochs: float = 20.0
-    """Times that every picture is seen, on the mean."""
-    steps: int = 0
-    """Updates of the weights, in place of epochs where above 0."""
-    size: int = 16
-    """Pictures in a step."""
-    rate: float = 1e-3
-    """Largest learning rate."""
-    schedule: str = "cosine"
-    """cosine or plateau."""
-    pretrain: float = 0.0
-    """Steps of guessing hidden squares before the colours, as a share of the steps."""
-    critic: float = 0.0
-    """Weight of a critic's verdict (Pix2Pix); 0.01 is the published one beside an L1 loss."""
-    seed: int = 0
-    side: int = 128
-    """Pixels of the square pictures."""
-
-
-VELATURA = Recipe()
-RECIPES: Mapping[str, Recipe] = MappingProxyType({
-    "velatura": VELATURA,
-    "paper": Recipe(
-        design="small-uvit", embedder="paper", kinds=("library",), doses=(400.0,), loss="redmean", error=False,
-        epochs=100.0, schedule="plateau",
-    ),
-    "short": replace(VELATURA, epochs=8.0),
-    "uvit": replace(VELATURA, design="small-uvit"),
-    "vit": replace(VELATURA, design="vit"),
-    "unet": replace(VELATURA, design="unet"),
-    "pixels": replace(VELATURA, design="pixels"),
-    "velatura-embedding": replace(VELATURA, embedder="paper"),
-    "velatura-pigments": replace(VELATURA, embedder="pigments"),
-    "pretrained": replace(VELATURA, pretrain=0.5),
-    "pix2pix": replace(VELATURA, design="small-uvit", critic=0.01),
-})  # fmt: skip
-
-
-def recipe_named(name: str, **changes: Any) -> Recipe:
-    """Return one of RECIPES with some values changed (None: not changed). Raises InputError for an unknown name."""
-    if name not in RECIPES:
-        raise InputError(f"no recipe {name!r}; known are {', '.join(RECIPES)}{did_you_mean(name, RECIPES)}")
-    return replace(RECIPES[name], **{field: value for field, value in changes.items() if value is not None})
 
 
 def train_recolour(
@@ -117,10 +45,11 @@ def train_recolour(
     from velatura.train.rundir import open_run
 
     embedder, data = load_embedder(embedding or recipe.embedder), CanvasFolder(canvases)
-    pictures = [len(files) for files in files_of(data, "train", recipe.kinds)]
+    files = files_of(data, "train", recipe.kinds)
+    pictures = [len(group) for group in files]
     held = {"embedding": fingerprint(embedder), "pictures": pictures, "canvas_seed": data.plan["seed"]}
     run = open_run(Path(folder), asdict(recipe) | held)
-    books = albums(data, embedder, kinds=recipe.kinds, doses=recipe.doses, progress=progress)
+    books = albums(data, embedder, files=files, doses=recipe.doses, progress=progress)
     epoch = -(-sum(pictures) // recipe.size)
     plan = replace(recipe, steps=recipe.steps or round(recipe.epochs * epoch))
     keys = jax.random.split(jax.random.key(recipe.seed), 5)
@@ -130,6 +59,7 @@ def train_recolour(
     if plan.pretrain > 0:
         net = _pretrained(run.folder, net, plan, draw=draw, inputs=embedder.features, keys=keys[3:], progress=progress)
     net = _coloured(run, net, plan, draw=draw, watched=watched, epoch=epoch, key=keys[2], progress=progress)
+    net = _judged(run.folder, net, plan, data=data, embedder=embedder, key=keys[2], progress=progress)
     tested = _held_out(data, embedder, plan, "test", progress=progress)
     return _published(run.folder, net, recipe, embedder=embedder, watched=watched, tested=tested)
 
@@ -145,12 +75,18 @@ def _held_out(data: Any, embedder: Any, plan: Recipe, split: str, *, progress: P
     """Pictures of a split by kind; for a test of both kinds, whatever the recipe has seen."""
     from velatura.chain.recolour_data import TEST_DOSES, fresh_pictures
 
-    kinds, number = (plan.kinds, VALIDATED) if split == "validation" else (tuple(TEST_DOSES), TESTED)
+    kinds = plan.kinds if split == "validation" else tuple(TEST_DOSES)
+    options = {"split": split, "side": plan.side, "progress": progress}
     return {
-        kind: fresh_pictures(data, embedder, split=split, kind=kind, number=number, side=plan.side, progress=progress)
+        kind: fresh_pictures(data, embedder, kind=kind, number=_number(len(files), split), **options)
         for kind in kinds
-        if data.listed(split, kind)
+        if (files := data.listed(split, kind))
     }
+
+
+def _number(there: int, split: str) -> int:
+    """How many of a split's pictures of a kind are looked at: of those for validation, half are left for a judge."""
+    return min(VALIDATED, -(-there // 2)) if split == "validation" else TESTED
 
 
 def _pretrained(
@@ -190,8 +126,41 @@ def _coloured(
         model, loss = _with_critic(net, plan, inputs=seen.embedded.shape[-1], key=key)
     return net_of(_looped(
         run, loss, draw, begun=start(model, rule), rule=rule, key=key, steps=plan.steps, size=plan.size,
-        stage="training", progress=progress, epoch=epoch, judge=lambda now: likeness(net_of(now), seen),
+        stage="training", progress=progress, epoch=epoch, verdict=lambda now: likeness(net_of(now), seen),
     ))  # fmt: skip
+
+
+def _judged(folder: Path, net: Any, plan: Recipe, *, data: Any, embedder: Any, key: Any, progress: Progress) -> Any:
+    """Teach a judge on the validation pictures that are not used to calibrate, and return the network beside it.
+
+    The network alone where the recipe has no judge, and where no pictures are left to teach one.
+    """
+    import jax
+
+    from velatura.chain.recolour_data import albums, files_of, held_out
+    from velatura.nn.judged_net import Judge, JudgedNet
+    from velatura.tasks.recolour_judging import Answers, judging_loss
+    from velatura.tasks.recolour_training import Pictures, optimiser
+    from velatura.train.loop import start
+    from velatura.train.rundir import open_run
+
+    left = []
+    for kind, files in zip(plan.kinds, files_of(data, "validation", plan.kinds), strict=True):
+        looked_at = held_out(data, split="validation", kind=kind, number=_number(len(files), "validation"))
+        left.append([file for file in files if file not in looked_at])
+    if not plan.judge or not all(left):
+        return net
+    run, keys = open_run(folder / "judging", asdict(plan)), jax.random.split(key, 3)
+    books = albums(data, embedder, files=left, doses=plan.doses, progress=progress)
+    draw = Answers(net, Pictures(data, books, key=keys[0], size=plan.size, side=plan.side))
+    outputs = 3 + plan.error
+    begun = Judge(inputs=embedder.features + outputs, key=keys[1])
+    rule = optimiser("cosine", rate=JUDGE_RATE, steps=plan.judge, epoch=1)
+    taught = _looped(
+        run, judging_loss(outputs), draw, begun=start(begun, rule), rule=rule, key=keys[2],
+        steps=plan.judge, size=plan.size, stage="judging", progress=progress,
+    )  # fmt: skip
+    return JudgedNet(net, taught)
 
 
 def _with_critic(net: Any, plan: Recipe, *, inputs: int, key: Any) -> tuple[Any, Callable[..., Any]]:
@@ -207,7 +176,7 @@ def _with_critic(net: Any, plan: Recipe, *, inputs: int, key: Any) -> tuple[Any,
 
 def _looped(
     run: Any, loss: Callable[..., Any], draw: Callable[[int], Any], *, begun: Any, rule: Any, key: Any, steps: int,
-    size: int, stage: str, progress: Progress, epoch: int = 0, judge: Callable[[Any], float] | None = None,
+    size: int, stage: str, progress: Progress, epoch: int = 0, verdict: Callable[[Any], float] | None = None,
 ) -> Any:  # fmt: skip
     """Train to the end and return the model, with a record every 20 steps and a verdict after every epoch."""
     from velatura.tasks.recolour_training import Waited
@@ -215,11 +184,11 @@ def _looped(
     from velatura.train.rundir import newest, train
 
     batches, losses = Ahead(draw), []
-    waited, verdict, clock = Waited(batches), Verdict(run), monotonic()
+    waited, said, clock = Waited(batches), Verdict(run), monotonic()
     try:
         for now in train(
             run, loss, waited, state=begun, optimiser=rule, key=key, steps=steps, save_every=SAVE_EVERY,
-            told=verdict if judge else None,
+            told=said if verdict else None,
         ):  # fmt: skip
             losses.append(float(now.loss))
             progress(stage, now.step, steps)
@@ -228,10 +197,10 @@ def _looped(
                 speed = {"images_per_second": size * len(losses) / spent, "waiting": waited.seconds / spent}
                 run.log(now.step, loss=sum(losses) / len(losses), **speed)
                 losses, waited.seconds, clock = [], 0.0, monotonic()
-            if judge and epoch and (now.step % epoch == 0 or now.step == steps):
-                begun_judging = monotonic()
-                run.log(now.step, ms_ssim=verdict.given(judge(now.model)))
-                clock += monotonic() - begun_judging
+            if verdict and epoch and (now.step % epoch == 0 or now.step == steps):
+                begun_looking = monotonic()
+                run.log(now.step, ms_ssim=said.given(verdict(now.model)))
+                clock += monotonic() - begun_looking
     finally:
         batches.close()
     return newest(run, begun).model
@@ -260,30 +229,41 @@ class Verdict:
 def _published(
     folder: Path, net: Any, recipe: Recipe, *, embedder: Any, watched: Mapping[str, Any], tested: Mapping[str, Any]
 ) -> tuple[Path, dict[str, float]]:
-    """Calibrate on validation pictures, of layers where there are some, score on test pictures, write the weights."""
-    from velatura.tasks.recolour_model import Recolourer, architecture, calibrated_by, fingerprint, save_recolourer
-    from velatura.tasks.recolour_scores import differences
-    from velatura.tasks.recolour_training import recoloured
+    """Calibrate on validation pictures, score on test pictures, write the weights."""
+    from velatura.nn.judged_net import JudgedNet
+    from velatura.tasks.recolour_model import Recolourer, architecture, fingerprint, save_recolourer, uncalibrated
     from velatura.train.weights import ModelCard
 
-    flips = 1 if recipe.error else 4
-    shown = watched.get(REAL, next(iter(watched.values())))
-    said = recoloured(net, shown, flips=flips)
-    apart = differences(said[..., :3], shown.rgb / np.float32(255))
-    calibration = calibrated_by(said[..., 3].ravel(), apart.ravel())
-    found = _scored(net, calibration, tested, flips=flips)
     build = architecture(
-        recipe.design, inputs=embedder.features, outputs=3 + recipe.error, side=recipe.side, embedder=recipe.embedder
-    )
+        recipe.design, inputs=embedder.features, outputs=3 + recipe.error, side=recipe.side, embedder=recipe.embedder,
+        judged=isinstance(net, JudgedNet),
+    )  # fmt: skip
     details: dict[str, Any] = {"embedding": fingerprint(embedder)}
     if recipe.loss == "redmean":
         details["choices"] = dict(CHOICES)
-    card = ModelCard(build, asdict(recipe), recipe.seed, found, details)
-    save_recolourer(folder / WEIGHTS, Recolourer(net, recipe.embedder, recipe.side, calibration, card))
+    card = ModelCard(build, asdict(recipe), recipe.seed, {}, details)
+    made = Recolourer(net, recipe.embedder, recipe.side, uncalibrated(), card)
+    made = made._replace(calibration=_calibration(made, watched.values()))
+    found = _scored(made, tested)
+    save_recolourer(folder / WEIGHTS, made._replace(card=replace(card, scores=found)))
     return folder / WEIGHTS, found
 
 
-def _scored(net: Any, calibration: Any, tested: Mapping[str, Any], *, flips: int) -> dict[str, float]:
+def _calibration(made: Any, watched: Iterable[Any]) -> Any:
+    """What pictures that no training saw, of each kind as many, teach about the errors."""
+    from velatura.tasks.recolour_model import calibrated_by
+    from velatura.tasks.recolour_scores import differences
+    from velatura.tasks.recolour_training import recoloured
+
+    told, apart = [], []
+    for shown in watched:
+        said = recoloured(made.net, shown, flips=made.flips)
+        told.append(said[..., 3].ravel())
+        apart.append(differences(said[..., :3], shown.rgb / np.float32(255)).ravel())
+    return calibrated_by(np.concatenate(told), np.concatenate(apart))
+
+
+def _scored(made: Any, tested: Mapping[str, Any]) -> dict[str, float]:
     """Scores of each kind of test pictures, and of their maps."""
     from velatura.tasks.recolour_model import calibrated
     from velatura.tasks.recolour_scores import differences, map_scores, scores
@@ -291,8 +271,8 @@ def _scored(net: Any, calibration: Any, tested: Mapping[str, Any], *, flips: int
 
     found = {}
     for kind, shown in tested.items():
-        said, truth = recoloured(net, shown, flips=flips), shown.rgb / np.float32(255)
-        error, trust = calibrated(said[..., 3], calibration)
+        said, truth = recoloured(made.net, shown, flips=made.flips), shown.rgb / np.float32(255)
+        error, trust = calibrated(said[..., 3], made.calibration)
         maps = map_scores(error, trust, apart=differences(said[..., :3], truth))
         found |= {f"{kind}_{name}": value for name, value in (scores(said[..., :3], truth) | maps).items()}
     return found

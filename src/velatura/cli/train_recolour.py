@@ -85,7 +85,8 @@ def recolour(
     seed
         Start of all chance.
     """
-    from velatura.chain.train_recolour import recipe_named, train_recolour
+    from velatura.chain.recolour_recipes import recipe_named
+    from velatura.chain.train_recolour import train_recolour
 
     asked = recipe_named(recipe, steps=_checked(steps), seed=seed)
     with progress_bar() as progress:
