@@ -16,7 +16,7 @@ from velatura.tasks.photo_colours import (
     pixel_features,
 )
 from velatura.tasks.recolour_cube import EmbeddedCube
-from velatura.tasks.recolour_finetune import FineTuning, PhotoTiles, finetuned
+from velatura.tasks.recolour_finetune import Finetuned, FineTuning, PhotoTiles, finetuned
 from velatura.tasks.recolour_model import Recolourer, architecture, uncalibrated
 from velatura.tasks.recolour_photo import (
     SPECTRAL,
@@ -197,6 +197,24 @@ def test_the_best_way_is_chosen_and_reported_on_other_blocks(recolourer: Recolou
     assert not found.shown.any()
     assert as_record(found)["way"] == found.way
     assert f"{found.reported(found.way):.1f} instead of {found.reported('plain'):.1f}" in in_words(found)[0]
+
+
+def test_a_network_is_taught_by_numbers_where_the_photograph_shows_nothing(
+    recolourer: Recolourer, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """NaN times nothing is NaN: one pixel would spoil the loss of its tile."""
+    cube, photo = painting(rng)
+    taught, shown = left_half(), []
+
+    def finetuned_by(recolourer: Recolourer, _: np.ndarray, photo: np.ndarray, **options) -> Finetuned:
+        shown.append(photo)
+        return Finetuned(recolourer, 0, ())
+
+    monkeypatch.setattr("velatura.tasks.recolour_photo.finetuned", finetuned_by)
+    bare, config = np.where(taught[..., None], photo, np.float32(np.nan)), PhotoTeaching(ways=("finetuned",))
+    recolour_by_photo(cube, recolourer, bare, taught=taught, config=config, key=jax.random.key(2))
+    assert np.isfinite(shown[0]).all()
+    np.testing.assert_array_equal(shown[0][taught], photo[taught])
 
 
 def test_filling_keeps_the_photograph(rng: np.random.Generator) -> None:

@@ -103,13 +103,14 @@ def recolour_by_photo(
 ) -> Taught:
     """Return an embedded scan recoloured in the way that tells the photograph's colours best.
 
-    recolourer: None where there is none, which leaves the ways SPECTRAL; photo: on the pixels of the
-    scan, sRGB 0 to 1, float32 [y, x, 3]; taught: pixels that the photograph shows well, bool [y, x]; fill: these keep
-    the colours of the photograph. Error and trust of a pixel are those of held-out pixels with similar spectra; trust
-    falls where a spectrum is farther from the photographed ones than nine tenths of these were from each other. Same
-    key, same bits. Raises InputError for shapes that differ and for fewer than 300 pixels to learn from.
+    recolourer: None where there is none, which leaves the ways SPECTRAL; photo: on the pixels of the scan, sRGB 0 to 1,
+    float32 [y, x, 3]; taught: pixels that the photograph shows well, bool [y, x], elsewhere `photo` may be anything;
+    fill: these keep the colours of the photograph. Error and trust of a pixel are those of held-out pixels with similar
+    spectra; trust falls where a spectrum is farther from the photographed ones than nine tenths of these were from each
+    other. Same key, same bits. Raises InputError for shapes that differ and for fewer than 300 pixels to learn from.
     """
     lit = _checked(embedded, photo, taught)
+    photo = np.where(taught[..., None], photo, photo.dtype.type(0))  # a loss that weighs NaN with nothing is NaN
     parts = photo_blocks(lit, rng=rng_of(0, key=key))
     pupil = _pupil(embedded, recolourer, photo, config=config, key=key, progress=progress)
     learn, choose, report = parts
