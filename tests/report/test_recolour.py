@@ -123,6 +123,8 @@ def test_parts_that_are_missing_are_left_out() -> None:
 def test_the_finding_says_when_colours_are_not_to_be_trusted() -> None:
     assert "not to be trusted as a whole (mean trust 0.12)" in colour_finding(make_maps(trust=0.12))
     assert "to be read with its trust map (mean trust 0.60)" in colour_finding(make_maps())
+    assert "from the spectra alone" in colour_finding(make_maps())
+    assert "from the spectra and a photograph," in colour_finding(make_maps().assign_attrs(photo="{}"))
     nothing = make_maps()
     nothing.rgb.values[:] = np.nan
     assert "No pixel" in colour_finding(nothing)

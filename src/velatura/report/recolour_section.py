@@ -51,8 +51,9 @@ def colour_finding(maps: xr.Dataset) -> str:
         return "No pixel has enough counts to be recoloured."
     mean = float(maps.trust.values[there].mean())
     judged = "not to be trusted as a whole" if mean < LITTLE else "to be read with its trust map"
+    taught = "spectra and a photograph" if "photo" in maps.attrs else "spectra alone"
     beneath = " What lies beneath is coloured too." if hidden_panels(maps) else ""
-    return f"Recoloured from the spectra alone, {judged} (mean trust {mean:.2f}).{beneath} A hypothesis, not evidence."
+    return f"Recoloured from the {taught}, {judged} (mean trust {mean:.2f}).{beneath} A hypothesis, not evidence."
 
 
 def beside_truth(colours: tuple[FoundColours, ...], *, content: ReportContent) -> list[list[MapView]]:
