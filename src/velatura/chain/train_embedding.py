@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
 WEIGHTS = "embedding.safetensors"
 USUAL, TAUGHT, ASKED = 16_384, 8192, 4096  # spectra for calibration, for the scores' regressor, and for its test
-TEST_DOSES: Mapping[str, float] = {"library": 400.0, "layers": 2000.0}
-"""Counts of the spectra that every embedder is scored on, by kind of canvases: as published, and of a quick scan."""
 
 
 @dataclass(frozen=True)
@@ -109,6 +107,7 @@ def train_embedding(
 
 def _pools(canvases: "CanvasFolder", split: str, embedder: str, *, key: Any, progress: Progress) -> dict[str, "Pool"]:
     """Spectra of the canvases of a split, by their kind; kinds that are not there are left out."""
+    from velatura.chain.recolour_data import TEST_DOSES
     from velatura.scene.training import rng_of
     from velatura.tasks.embedding_training import pool_of
 
@@ -163,6 +162,7 @@ def _scores(embedder: "Embedder", taught: dict, asked: dict, *, key: Any) -> dic
     """Scores on unseen paintings of each kind of canvases, by names such as ciede2000_layers."""
     import jax
 
+    from velatura.chain.recolour_data import TEST_DOSES
     from velatura.scene.training import rng_of
     from velatura.tasks.embedding_scores import held_spectra, tested
 

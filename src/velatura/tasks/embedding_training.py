@@ -22,7 +22,7 @@ from velatura.nn.embedding_net import DomainHead, VariationalNet
 from velatura.physics.counting import jitter, poisson, smooth_background
 from velatura.scene.canvas_counts import rebinned
 from velatura.scene.classes import xrf_classes
-from velatura.scene.training import CHANNELS, grid, rng_of
+from velatura.scene.training import CHANNELS, GAIN_DRIFT, MOST_BLUR, OFFSET_DRIFT, grid, rng_of
 from velatura.tasks.domain_adaptation import ADAPTATIONS, activation_error, reversal_error
 from velatura.tasks.embedding_losses import (
     clusters_error,
@@ -41,7 +41,7 @@ FALLS = (0.6, 0.85)  # of the training, when the rate falls
 HEAD_RATE = 1e-2
 SMALL_NOISE = -4.0  # log variance that the embedding's noise begins with
 FIFTIETH = 50.0  # unit of CIELAB in the losses
-GAIN_DRIFT, OFFSET_DRIFT, MOST_BLUR, MOST_BACKGROUND = 0.0025, 0.5, 0.7, 0.3  # as scene.training's
+MOST_BACKGROUND = 0.3  # of the counts
 
 
 class Pool(NamedTuple):
