@@ -119,6 +119,16 @@ def test_alignment_finds_a_photograph_that_lies_askew(
     assert told["matrix"][0][2] == pytest.approx(ENLARGED * 1 + 1, abs=2)
 
 
+def test_what_the_scan_lacks_is_told_too(config: Recolouring, colours: np.ndarray, tmp_path: Path) -> None:
+    counts = np.random.default_rng(0).poisson(3.0, (*SHAPE, 256)).astype(np.uint16)
+    counts[0, :5] = 0
+    workspace = create_workspace(tmp_path / "short.zarr", make_cube(counts, zero=0.0, gain=0.04))
+    photo, teaching = Photograph(photo_file(tmp_path, colours)), PhotoTeaching(ways=("linear",))
+    notes = json.loads(recolour_by_photo(workspace, photo, config, teaching=teaching).attrs["notes"])
+    assert any("to 10.2 keV, the network was trained on" in note for note in notes)
+    assert "5 pixels without data or with fewer than 50 counts got no colour" in notes
+
+
 def test_what_does_not_fit_is_refused(workspace: Workspace, config: Recolouring, colours, tmp_path: Path) -> None:
     photo = photo_file(tmp_path, colours, np.s_[:, :20])
     with pytest.raises(InputError, match="must show just the scan, 40 x 36; found the shape 60 x 108"):

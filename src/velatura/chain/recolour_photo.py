@@ -108,9 +108,9 @@ def _made(
         key=jax.random.key(seed), progress=progress,
     )  # fmt: skip
     maps = coloured_maps(found.colours, embedded.answered | found.shown, pigments=pigments)
-    notes = [*in_words(found), _registration_in_words(registration), *json.loads(maps.attrs["notes"])]
+    notes = [*in_words(found), _registration_in_words(registration)]
     parameters = {**asdict(config), **asdict(photograph), "seed": seed}
-    maps = with_record(maps, recolourer, embedder, parameters=parameters, notes=notes)
+    maps = with_record(maps, cube, (recolourer, embedder), parameters=parameters, notes=notes)
     photo = {**as_record(found), **registration._asdict(), "explained": shares}
     maps = maps.assign_attrs(photo=json.dumps(plain(photo)))
     return maps.assign(_photo_maps(rgb, covered, found, covered & used & embedded.answered))

@@ -68,25 +68,30 @@ def recolour_cube(
     and of colours that cannot be seen; seed: of the draws that bring counts onto the grid. Raises InputError where
     there are no such weights, and where model and embedding do not belong together.
     """
-    from velatura.tasks.identify import axis_notes
-
     recolourer, embedder = load_pair(config)
     embedded = embed_cube(cube, embedder, least_counts=config.least_counts, seed=seed, progress=progress)
     maps = recolour_embedded(embedded, recolourer, pigments=pigments, progress=progress)
-    window = embedder.low, embedder.high
-    notes = axis_notes(cube, window, so="the colours rest on less than it has learned from")
-    notes += json.loads(maps.attrs["notes"])
-    left_out = int((~embedded.answered).sum())
-    if left_out:
-        notes.append(f"{left_out} pixels without data or with fewer than {config.least_counts} counts got no colour")
-    return with_record(maps, recolourer, embedder, parameters={**asdict(config), "seed": seed}, notes=notes)
+    return with_record(maps, cube, (recolourer, embedder), parameters={**asdict(config), "seed": seed})
 
 
 def with_record(
-    maps: xr.Dataset, recolourer: "Recolourer", embedder: "Embedder", *, parameters: Mapping[str, Any],
-    notes: Sequence[str],
+    maps: xr.Dataset, cube: xr.Dataset, pair: tuple["Recolourer", "Embedder"], *, parameters: Mapping[str, Any],
+    notes: Sequence[str] = (),
 ) -> xr.Dataset:  # fmt: skip
-    """Return maps with the attributes that tell how they were made, JSON texts: parameters, notes and model cards."""
+    """Return the colours of a cube with the attributes that tell how they were made, JSON texts.
+
+    They are the parameters, the notes (those given, then what the scan lacks around those of the maps), and the cards
+    of both models.
+    """
+    from velatura.tasks.identify import axis_notes
+
+    recolourer, embedder = pair
+    window = embedder.low, embedder.high
+    notes = [*notes, *axis_notes(cube, window, so="the colours rest on less than it has learned from")]
+    notes += json.loads(maps.attrs["notes"])
+    if left_out := int(np.isnan(maps.rgb.values[..., 0]).sum()):
+        least = parameters["least_counts"]
+        notes.append(f"{left_out} pixels without data or with fewer than {least} counts got no colour")
     told = {
         "parameters": {**parameters, "embedding": embedder.name},
         "notes": notes,
