@@ -87,14 +87,12 @@ def with_record(
 
     recolourer, embedder = pair
     window = embedder.low, embedder.high
-    notes = [*notes, *axis_notes(cube, window, so="the colours rest on less than it has learned from")]
-    notes += json.loads(maps.attrs["notes"])
-    if left_out := int(np.isnan(maps.rgb.values[..., 0]).sum()):
-        least = parameters["least_counts"]
-        notes.append(f"{left_out} pixels without data or with fewer than {least} counts got no colour")
+    lacking = axis_notes(cube, window, so="the colours rest on less than it has learned from")
+    left_out, least = int(np.isnan(maps.rgb.values[..., 0]).sum()), parameters["least_counts"]
+    empty = f"{left_out} pixels without data or with fewer than {least} counts got no colour"
     told = {
         "parameters": {**parameters, "embedding": embedder.name},
-        "notes": notes,
+        "notes": [*notes, *lacking, *json.loads(maps.attrs["notes"]), *[empty] * bool(left_out)],
         "card": {"recolourer": asdict(recolourer.card), "embedder": asdict(embedder.card)},
     }
     return maps.assign_attrs({name: json.dumps(plain(value)) for name, value in told.items()})
