@@ -81,10 +81,13 @@ def test_a_taught_embedder_adapts_to_a_scan(tmp_path: Path, rng) -> None:
     target = rng.poisson(1, (30, 1024)).astype(np.uint16)
     path, _ = train_embedding(tmp_path / "run", recipe, canvases=Canvases(), target=target)
     assert np.isfinite(embed(load_embedder(path), target)).all()
+    with pytest.raises(InputError, match="holds a run with target = "):
+        train_embedding(tmp_path / "run", recipe, canvases=Canvases(), target=target[1:])
 
 
 def test_a_projection_takes_no_steps(tmp_path: Path) -> None:
     path, scores = train_embedding(tmp_path / "run", embedding_recipe("pca3"), canvases=Canvases(("library",)))
+    assert "target" not in json.loads((path.parent / "config.json").read_text())
     made = load_embedder(path)
     assert (made.kind, made.features) == ("pca3", 3)
     assert not any(name.endswith("layers") for name in scores)
@@ -93,6 +96,8 @@ def test_a_projection_takes_no_steps(tmp_path: Path) -> None:
 def test_what_is_missing_is_said(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="way of adapting"):
         train_embedding(tmp_path / "a", replace(RECIPE, adapt=("reversal",)), canvases=Canvases())
+    with pytest.raises(InputError, match="embedder pca3 is not trained"):
+        replace(embedding_recipe("pca3"), adapt=("reversal",))
     with pytest.raises(InputError, match="layers; found none"):
         train_embedding(tmp_path / "b", RECIPE, canvases=Canvases(("library",)))
 

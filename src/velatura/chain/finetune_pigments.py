@@ -74,7 +74,7 @@ def finetune_pigments(
     if output.suffix != ".safetensors":
         raise InputError(f"weights are a file NAME.safetensors; asked for {output.name}. Name it so")
     model = load_pigments(weights)
-    cube = None if scan is None else _cube(Path(scan))
+    cube = None if scan is None else scan_with_axis(Path(scan))
     told = None if spots is None else _spots(Path(spots), model, cube, instrument=instrument, seed=seed)
     bench = _bench(model, output.with_suffix(".run"), cube, instrument=instrument, seed=seed, progress=progress)
     if config is not None:
@@ -201,7 +201,8 @@ def _fitted(cube: xr.Dataset, groups: list["SourceGroup"], *, seed: int, progres
     return fit_effects(counts, groups, rng=rng, progress=progress)
 
 
-def _cube(scan: Path) -> xr.Dataset:
+def scan_with_axis(scan: Path) -> xr.Dataset:
+    """Return the cube of a workspace or of a scan file lazily; raises InputError where it has no energy axis."""
     cube = read_cube(open_workspace(scan)) if is_workspace(scan) else open_scan(scan)
     if "energy" not in cube.coords:
         raise InputError(f"{scan.name} has no energy axis. Import and calibrate it first, then give the workspace")

@@ -4,6 +4,7 @@ run/config.json ...         of `train.rundir`
 run/embedding.safetensors   the result
 """
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from velatura.tasks.embedding_training import Pool
 
 WEIGHTS = "embedding.safetensors"
+FITTED = ("pca3", "pigments")  # kinds without a training
 USUAL, TAUGHT, ASKED = 16_384, 8192, 4096  # spectra for calibration, for the scores' regressor, and for its test
 
 
@@ -48,6 +50,13 @@ class Recipe:
     canvases: tuple[str, ...] = ("library", "layers")
     """Kinds of canvases to learn from."""
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.adapt and self.kind in FITTED:
+            raise InputError(
+                f"a scan is adapted to while a network is trained; the embedder {self.kind} is not trained. "
+                "Choose another recipe, such as velatura or paper"
+            )
 
 
 _PAPER = Recipe("dve", steps=4000, size=512, rate=1e-3, counts=(400.0, 400.0), exact=True, canvases=("library",))
@@ -79,8 +88,8 @@ def train_embedding(
     """Make an embedder in a run folder and return its file and scores; the same call again goes on where it stopped.
 
     canvases: those of the split "train" teach, those of "test" score; target: counts of a scan to adapt to
-    [pixel, channel], on the embedder's grid. Raises InputError where the folder holds a run of another recipe, where
-    there are no canvases of a kind that the recipe names, and where an adaptation lacks its target.
+    [pixel, channel], on the embedder's grid. Raises InputError where the folder holds a run of another recipe or
+    target, where there are no canvases of a kind that the recipe names, and where an adaptation lacks its target.
     """
     import jax
 
@@ -91,7 +100,7 @@ def train_embedding(
 
     if bool(recipe.adapt) != (target is not None):
         raise InputError("adapting needs spectra of a scan and a way of adapting; found only one. Give both or none")
-    run = open_run(folder, asdict(recipe))
+    run = open_run(folder, asdict(recipe) | _told(target))
     keys = jax.random.split(jax.random.key(recipe.seed), 4)
     taught = _pools(canvases, "train", recipe.kind, key=keys[0], progress=progress)
     if lacking := [kind for kind in recipe.canvases if kind not in taught]:
@@ -103,6 +112,13 @@ def train_embedding(
     asked = _pools(canvases, "test", recipe.kind, key=keys[2], progress=progress)
     scores = _scores(embedder, taught, asked, key=keys[3])
     return _published(run.folder, embedder, recipe, scores=scores), scores
+
+
+def _told(target: np.ndarray | None) -> dict[str, str]:
+    """What a run's configuration says of the spectra to adapt to: nothing where there are none."""
+    if target is None:
+        return {}
+    return {"target": hashlib.sha256(np.ascontiguousarray(target, np.float32)).hexdigest()[:16]}
 
 
 def _pools(canvases: "CanvasFolder", split: str, embedder: str, *, key: Any, progress: Progress) -> dict[str, "Pool"]:

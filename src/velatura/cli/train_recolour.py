@@ -1,7 +1,7 @@
 """`velatura train embedding` and `velatura train recolour`."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from velatura.scene.canvas_folder import CanvasFolder
 
 CANVASES = "canvases"  # folder in that of the run
+Way = Literal["reversal", "activations", "both"]
 
 
 def embedding(
@@ -23,6 +24,8 @@ def embedding(
     canvases: Annotated[Path | None, Parameter(name="--canvases")] = None,
     steps: Annotated[int | None, Parameter(name="--steps")] = None,
     seed: Annotated[int | None, Parameter(name="--seed")] = None,
+    target: Annotated[Path | None, Parameter(name="--target")] = None,
+    adapt: Annotated[Way | None, Parameter(name="--adapt")] = None,
 ) -> None:
     """Train the embedder that turns a spectrum into a few numbers, from pictures of paintings turned into spectra.
 
@@ -43,13 +46,19 @@ def embedding(
         Updates of the weights, in place of the recipe's.
     seed
         Start of all chance.
+    target
+        Workspace or scan file to adapt to: up to 20,000 of its spectra are shown while training, without labels.
+    adapt
+        How to adapt to --target: reversal (the default), activations or both (docs/embedding.md).
     """
+    from velatura.chain.embedding_target import target_counts
     from velatura.chain.train_embedding import embedding_recipe, train_embedding
 
-    asked = embedding_recipe(recipe, steps=_checked(steps), seed=seed)
+    asked = embedding_recipe(recipe, steps=_checked(steps), seed=seed, adapt=_ways(adapt, target))
     with progress_bar() as progress:
+        counts = None if target is None else target_counts(target, asked, progress=progress)
         data = _canvases(output, paintings, canvases=canvases, progress=progress)
-        path, scores = train_embedding(output, asked, canvases=data, progress=progress)
+        path, scores = train_embedding(output, asked, canvases=data, target=counts, progress=progress)
     _say(path, scores)
 
 
@@ -101,6 +110,15 @@ def _checked(steps: int | None) -> int | None:
     if steps is not None and steps < 1:
         raise InputError(f"a training needs one step or more; asked for {steps}")
     return steps
+
+
+def _ways(adapt: Way | None, target: Path | None) -> tuple[str, ...] | None:
+    """Return the ways of adapting for a recipe; None where there is nothing to adapt to."""
+    if target is None and adapt is not None:
+        raise InputError(f"--adapt {adapt} needs spectra to adapt to; found no scan. Add --target SCAN")
+    if target is None:
+        return None
+    return ("reversal", "activations") if adapt == "both" else (adapt or "reversal",)
 
 
 def _canvases(output: Path, paintings: Path | None, *, canvases: Path | None, progress: Progress) -> "CanvasFolder":
