@@ -118,7 +118,7 @@ def _told(target: np.ndarray | None) -> dict[str, str]:
     """What a run's configuration says of the spectra to adapt to: nothing where there are none."""
     if target is None:
         return {}
-    return {"target": hashlib.sha256(np.ascontiguousarray(target, np.float32)).hexdigest()[:16]}
+    return {"target": hashlib.sha256(target.astype(np.float32).tobytes()).hexdigest()[:16]}
 
 
 def _pools(canvases: "CanvasFolder", split: str, embedder: str, *, key: Any, progress: Progress) -> dict[str, "Pool"]:
