@@ -123,3 +123,13 @@ def test_refinement_that_gains_nothing_changes_nothing(rng: np.random.Generator)
     kept, before, after = refined(plain, grey, maps)
     assert kept is plain
     assert before == after
+
+
+@pytest.mark.parametrize("shape", [(1, 600), (3, 600), (600, 1)])
+def test_refinement_leaves_what_is_one_pixel_high_after_thinning(shape, rng: np.random.Generator) -> None:
+    """Its corners lie on one line and fix no transform."""
+    maps = rng.normal(size=(*shape, 2))
+    plain = register_resized(shape, shape)
+    kept, before, after = refined(plain, rng.random((*shape, 3)), maps)
+    assert kept is plain
+    assert before == after

@@ -115,7 +115,8 @@ def refined(
     [y, x], pixels to look at. The share is the coefficient of determination of the photograph's colours as a linear
     function of the maps, pixel by pixel, 0 to 1: the correlation that is sought is the best there is of any mixture of
     maps. Corners move by at most 4 % of the longer side, by Powell's search (Powell, Computer Journal 7 (1964) 155)
-    from coarse to fine. A registration that gains nothing comes back as it was. Nothing is random.
+    from coarse to fine. A registration that gains nothing comes back as it was, and so does
+    that of a scan of which only one row or one column is looked at. Nothing is random.
     """
     shape = maps.shape[:2]
     step = max(1, round(max(shape) / REFINED_SIDE))
@@ -125,7 +126,7 @@ def refined(
     if used is not None:
         inside &= used[::step, ::step]
     corners = np.array([[0, 0], [size[1] - 1, 0], [0, size[0] - 1], [size[1] - 1, size[0] - 1]], np.float64)
-    if inside.sum() < 16 * few.shape[-1]:
+    if min(size) < 2 or inside.sum() < 16 * few.shape[-1]:  # corners on one line fix nothing
         return registration, 0.0, 0.0
     best = np.zeros(8 if registration.kind == "projective" else 6)
     options = {"inside": inside, "corners": corners}
