@@ -56,6 +56,27 @@ def test_photographs_of_any_mode_become_srgb(mode: str, tmp_path: Path) -> None:
     np.testing.assert_array_equal(rgb, np.repeat(grey[..., None], 3, axis=-1))
 
 
+def test_floating_point_photographs_are_scaled_from_their_range(tmp_path: Path) -> None:
+    grey = np.linspace(0, 1, 12, dtype=np.float32).reshape(3, 4)
+    Image.fromarray(grey).save(tmp_path / "photo.tif")
+    rgb = read_photograph(tmp_path / "photo.tif")
+    np.testing.assert_array_equal(rgb, np.rint(255 * grey)[..., None].repeat(3, axis=-1))
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        (np.array([[0, 70000]], np.int32), "from 0 to 70000"),
+        (np.array([[0, 255]], np.float32), "from 0 to 255"),
+        (np.array([[0, np.nan]], np.float32), "from nan to nan"),
+    ],
+)
+def test_photographs_whose_white_is_not_known_are_refused(values: np.ndarray, words: str, tmp_path: Path) -> None:
+    Image.fromarray(values).save(tmp_path / "photo.tif")
+    with pytest.raises(FileFormatError, match=rf"photograph photo\.tif; found values {words}, .*Save it as PNG"):
+        read_photograph(tmp_path / "photo.tif")
+
+
 def test_photographs_stand_upright(tmp_path: Path) -> None:
     rgb = np.zeros((2, 3, 3), np.uint8)
     rgb[0, 0] = 255

@@ -17,8 +17,8 @@ def read_photograph(path: Path) -> np.ndarray:
     """Return the colours of a photograph, sRGB uint8 [y, x, 3].
 
     The camera's note of which side is up is followed; an embedded colour profile is converted to sRGB; grey values
-    become three equal ones; transparency is dropped. Raises InputError where there is no file and FileFormatError for
-    one that is no image.
+    become three equal ones, of 8 or 16 bits or floating-point ones of 0 to 1; transparency is dropped. Raises
+    InputError where there is no file and FileFormatError for one that is no image or has other values.
     """
     from PIL import Image, ImageOps, UnidentifiedImageError
 
@@ -39,7 +39,9 @@ def _srgb(image: "Image.Image") -> "Image.Image":
     """An image in mode RGB, through its colour profile where it has a usable one."""
     from PIL import Image, ImageCms
 
-    if image.mode.startswith("I;16"):  # grey of 16 bits
+    if image.mode in ("F", "I"):  # grey of 32 bits
+        image = Image.fromarray(_scaled(np.asarray(image)))
+    elif image.mode.startswith("I;16"):  # of 16
         image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
     rgb = image.convert("RGB")
     profile = image.info.get("icc_profile")
@@ -50,3 +52,11 @@ def _srgb(image: "Image.Image") -> "Image.Image":
         return ImageCms.profileToProfile(rgb, source, ImageCms.createProfile("sRGB"), outputMode="RGB") or rgb
     except (ImageCms.PyCMSError, OSError):  # a broken profile is none
         return rgb
+
+
+def _scaled(grey: np.ndarray) -> np.ndarray:
+    """Floating-point grey of 0 to 1 as uint8; raises ValueError for values whose white nobody tells."""
+    low, high = grey.min(), grey.max()
+    if grey.dtype.kind != "f" or not 0 <= low <= high <= 1:
+        raise ValueError(f"values from {low:g} to {high:g}, neither of 8 or 16 bits nor floating-point ones of 0 to 1")
+    return np.rint(255 * grey).astype(np.uint8)
