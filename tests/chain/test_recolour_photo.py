@@ -108,6 +108,20 @@ def test_losses_are_filled_and_the_rest_stays(
     assert "taken to show just the scan" in json.loads(maps.attrs["notes"])[2]
 
 
+def test_a_mask_saved_from_a_turned_photograph_lies_upon_it(
+    workspace: Workspace, config: Recolouring, colours: np.ndarray, tmp_path: Path
+) -> None:
+    lost = np.zeros(SHAPE, bool)
+    lost[10:20, 12:24] = True
+    notes = Image.Exif()
+    notes[0x0112] = 6  # the first row is on the right-hand side
+    drawn = np.kron(~lost, np.ones((ENLARGED, ENLARGED), bool))
+    Image.fromarray((np.rot90(drawn) * 255).astype(np.uint8)).save(mask := tmp_path / "mask.png", exif=notes)
+    photo = Photograph(photo_file(tmp_path, colours), mask=mask)
+    maps = recolour_by_photo(workspace, photo, config, teaching=PhotoTeaching(ways=("linear",)))
+    np.testing.assert_array_equal(maps.photo_taught, ~lost)
+
+
 def test_alignment_finds_a_photograph_that_lies_askew(
     workspace: Workspace, config: Recolouring, colours: np.ndarray, tmp_path: Path
 ) -> None:

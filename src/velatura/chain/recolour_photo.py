@@ -145,21 +145,11 @@ def _used(
     """Pixels of the scan that a mask leaves in, bool [y, x]; the mask lies on the scan's or the photograph's pixels."""
     if mask is None:
         return np.ones(shape, bool)
-    if _size(mask) != photo_shape or photo_shape == shape:
-        return read_mask(mask, shape)
+    drawn = read_mask(mask, shape, photo=photo_shape)
+    if drawn.shape == shape:
+        return drawn
     places = placed(registration.matrix, shape)
     x, y = np.rint(np.nan_to_num(places, nan=-1.0)).astype(int).transpose(2, 0, 1)
     tall, wide = photo_shape
     inside = (x >= 0) & (y >= 0) & (x < wide) & (y < tall)
-    return inside & read_mask(mask, photo_shape)[y.clip(0, tall - 1), x.clip(0, wide - 1)]
-
-
-def _size(path: Path) -> tuple[int, int] | None:
-    """Height and width of an image file; None for what `read_mask` is to judge."""
-    from PIL import Image
-
-    try:
-        with Image.open(path) as image:
-            return image.height, image.width
-    except (OSError, ValueError):
-        return None
+    return inside & drawn[y.clip(0, tall - 1), x.clip(0, wide - 1)]

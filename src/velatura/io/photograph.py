@@ -2,6 +2,8 @@
 
 import io
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +22,16 @@ def read_photograph(path: Path) -> np.ndarray:
     become three equal ones, of 8 or 16 bits or floating-point ones of 0 to 1; transparency is dropped. Raises
     InputError where there is no file and FileFormatError for one that is no image or has other values.
     """
+    with upright_image(path, "photograph") as image:
+        return np.asarray(_srgb(image))
+
+
+@contextmanager
+def upright_image(path: Path, what: str) -> Iterator["Image.Image"]:
+    """Yield an image file turned as the camera noted; `what` it is stands in the messages.
+
+    Raises InputError where there is no file and FileFormatError for one that is no image, or cannot be read on.
+    """
     from PIL import Image, ImageOps, UnidentifiedImageError
 
     path = Path(path)
@@ -27,12 +39,12 @@ def read_photograph(path: Path) -> np.ndarray:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the user's own file, often very large
             with Image.open(path) as opened:
-                return np.asarray(_srgb(ImageOps.exif_transpose(opened)))
+                yield ImageOps.exif_transpose(opened)
     except FileNotFoundError as error:
-        raise InputError(f"asked for the photograph {path}; found no such file") from error
+        raise InputError(f"asked for the {what} {path}; found no such file") from error
     except (UnidentifiedImageError, Image.DecompressionBombError, OSError, ValueError) as error:
         found = str(error).splitlines()[0][:120] if str(error) else type(error).__name__
-        raise FileFormatError(f"asked for the photograph {path.name}; found {found}. Save it as PNG or JPEG") from error
+        raise FileFormatError(f"asked for the {what} {path.name}; found {found}. Save it as PNG or JPEG") from error
 
 
 def _srgb(image: "Image.Image") -> "Image.Image":
