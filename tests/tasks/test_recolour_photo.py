@@ -104,6 +104,16 @@ def test_spectra_tell_the_colours_of_the_other_half(way, rng: np.random.Generato
     assert apart(found, photo, ~half) < 0.6 * apart(nothing, photo, ~half)
 
 
+def test_spectra_that_never_differ_tell_the_mean_colour() -> None:
+    cube = EmbeddedCube(np.zeros((*SHAPE, FEATURES), np.float32), np.zeros(SHAPE, np.float32), np.ones(SHAPE, bool))
+    photo = np.full((*SHAPE, 3), 0.5, np.float32)
+    for way in SPECTRAL:
+        options = {"taught": left_half(), "config": PhotoTeaching(ways=(way,)), "key": jax.random.key(2)}
+        found = recolour_by_photo(cube, None, photo, **options)
+        np.testing.assert_allclose(found.colours.rgb, photo, atol=1e-3)
+        assert (found.colours.trust == 1).all()
+
+
 def test_what_no_spectrum_shows_is_taken_from_near_by(rng: np.random.Generator) -> None:
     cube, photo = painting(rng, noise=0.05)
     lake = np.clip(photo - 0.25 * np.array([0, 1, 1]) * (np.indices(SHAPE)[0] > 24)[..., None], 0, 1)

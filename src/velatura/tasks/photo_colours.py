@@ -24,6 +24,7 @@ MOST_FITTED = 65536  # pixels to which a function is fitted, likewise
 TOGETHER = 65536  # pixels that are worked on at once
 SPREADS = (12.0, 4.0, 1.5)  # pixels, standard deviations over which what is left over is spread, one after the other
 LEAST_NEAR = 0.02  # weight of nothing beside that of the pixels near by: far from all of them nothing is added
+TINY = 1e-12  # squared deviation of a direction along which nothing differs
 LAB_SCALE = 20.0  # of CIELAB among the features
 
 
@@ -122,6 +123,7 @@ def principal_directions(rows: np.ndarray, number: int) -> Directions:
     centre, spread = rows.mean(axis=0), rows.std(axis=0) + np.float32(1e-6)
     standard = (rows - centre) / spread
     values, vectors = np.linalg.eigh(standard.T @ standard / len(rows))
+    values = np.maximum(values, TINY)  # features that never differ have directions too: all pixels are alike along them
     best = np.argsort(-values, kind="stable")[:number]
     best = best[values[best] > 1e-6 * values[best[0]]]
     return Directions(centre, spread, (vectors[:, best] / np.sqrt(values[best])).astype(np.float32))
