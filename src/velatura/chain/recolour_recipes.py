@@ -64,7 +64,7 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType({
         design="small-uvit", embedder="paper", kinds=("library",), doses=(400.0,), loss="redmean", error=False,
         judge=0, epochs=100.0, schedule="plateau",
     ),
-    "short": replace(VELATURA, epochs=8.0),
+    "short": replace(VELATURA, steps=300),
     "uvit": replace(VELATURA, design="small-uvit"),
     "vit": replace(VELATURA, design="vit"),
     "unet": replace(VELATURA, design="unet", rate=5e-4),  # it diverges at 1e-3

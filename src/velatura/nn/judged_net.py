@@ -69,14 +69,15 @@ def _box_sum(image: Image, window: int) -> Image:
     half = window // 2
     for axis in (0, 1):
         padded = jnp.pad(image, [(half, half) if place == axis else (0, 0) for place in range(image.ndim)])
-        size, total, begin, doubling = image.shape[axis], jnp.zeros_like(image), 0, padded
+        size, begin = image.shape[axis], 0
+        total, doubling = jnp.zeros_like(image), padded
         for bit in range(window.bit_length()):
             if window >> bit & 1:
                 total = total + jax.lax.slice_in_dim(doubling, begin, begin + size, axis=axis)
                 begin += 1 << bit
             length = doubling.shape[axis] - (1 << bit)
             if length > 0:
-                ends = (jax.lax.slice_in_dim(doubling, at, at + length, axis=axis) for at in (0, 1 << bit))
-                doubling = sum(ends)
+                one, other = (jax.lax.slice_in_dim(doubling, at, at + length, axis=axis) for at in (0, 1 << bit))
+                doubling = one + other
         image = total
     return image

@@ -6,6 +6,7 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from velatura.nn.judged_net import question
@@ -22,7 +23,7 @@ class Answers:
     def __call__(self, step: int) -> Batch:
         """Return the pictures of a step: features and what the network says [picture, y, x, input + output], truth."""
         batch = self._draw(step)
-        return Batch(_asked(self._net, jnp.asarray(batch.embedded, jnp.float32)), batch.rgb)
+        return Batch(np.asarray(_asked(self._net, jnp.asarray(batch.embedded, jnp.float32))), batch.rgb)
 
 
 def judging_loss(outputs: int) -> Callable[..., Float[Array, ""]]:
