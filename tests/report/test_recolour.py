@@ -16,7 +16,7 @@ from velatura.report.figures import figures
 from velatura.report.map_figures import map_sheet
 from velatura.report.page import render
 from velatura.report.raster import LEFT_OUT
-from velatura.report.recolour_panels import hidden_panels, stamped_sheet, surface_panels
+from velatura.report.recolour_panels import hidden_panels, stamped_sheet, stamped_view, surface_panels
 from velatura.report.recolour_picture import (
     SHORT,
     as_picture,
@@ -63,7 +63,7 @@ def pictures(html: str) -> list[Image.Image]:
 @pytest.mark.parametrize("words", [SHORT, "A hypothesis, not evidence: " + "and many more words " * 6])
 def test_the_stamp_lies_below_the_picture_and_can_be_read(width, words) -> None:
     picture = np.random.default_rng(0).integers(0, 255, (20, width, 3), np.uint8)
-    image, factor = stamped(picture, words), enlargement(width)
+    image, factor = stamped(picture, words), enlargement((20, width))
     height = 20 * factor
     np.testing.assert_array_equal(image[:height:factor, ::factor], picture)
     strip = image[height:].astype(int)
@@ -77,6 +77,25 @@ def test_the_stamp_lies_below_the_picture_and_can_be_read(width, words) -> None:
     lines = (strip.min(axis=-1) > 200).any(axis=1)
     tallest = max(len(run) for run in "".join("x" if row else " " for row in lines).split())
     assert tallest >= 480 / 28 * 0.6
+
+
+@pytest.mark.parametrize("shape", [(5000, 1), (40_000, 3)])
+def test_a_narrow_scan_is_not_enlarged_beyond_measure(shape) -> None:
+    picture = np.random.default_rng(0).integers(0, 255, (*shape, 4), np.uint8)
+    image, factor = stamped(picture), enlargement(shape)
+    height, width = (factor * side for side in shape)
+    assert height <= max(16_384, shape[0])
+    assert image.shape[1] == 480
+    np.testing.assert_array_equal(image[:height:factor, :width:factor], picture)
+    assert (image[:height, width:] == (29, 27, 24, 255)).all()
+    assert (image[height:, :, :3].min(axis=-1) > 200).any()
+
+
+def test_a_narrow_scan_keeps_its_shape_on_the_page() -> None:
+    view = stamped_view(surface_panels(make_maps(900, 2))[0], "x", longest=1000)
+    assert view.height == pytest.approx(900, rel=0.01)
+    assert view.width == pytest.approx(480 / 18, abs=0.5)  # a dark field beside it
+    assert view.bar_percent == pytest.approx(100 * 18 / 480)  # one pixel
 
 
 def test_no_answer_is_sand_on_the_page_and_transparent_in_files() -> None:

@@ -51,15 +51,16 @@ def stamped_view(panel: MapPanel, anchor: str, *, longest: int, pitch: float | N
     """Encode one panel with the stamp in its pixels, ready for the page."""
     picture = displayed(panel, longest)
     height, width = panel.image.shape[:2]
-    whole = stamped(picture).shape[0] / (enlargement(picture.shape[1]) * picture.shape[0])
+    factor, (high, wide) = enlargement(picture.shape), stamped(picture).shape[:2]
+    down, across = high / (factor * picture.shape[0]), wide / (factor * picture.shape[1])
     bar = scale_bar(width, pitch)
     return MapView(
         anchor=anchor,
         panel=panel,
         source=data_uri(stamped_png(picture)),
-        width=width,
-        height=round(height * whole),
-        bar_percent=100 * bar.pixels / width,
+        width=round(width * across),
+        height=round(height * down),
+        bar_percent=100 * bar.pixels / (width * across),
         bar_label=bar.label,
         smooth=True,
     )

@@ -15,6 +15,7 @@ from velatura.report.raster import LEFT_OUT
 SHORT = "A hypothesis, not evidence"
 """Where the whole sentence stands beside the picture."""
 NARROWEST = 480  # pixels of a stamped picture; smaller ones are enlarged by a whole number
+TALLEST = 16_384  # pixels beyond which none is enlarged
 STRIP, INK = (29, 27, 24), (250, 248, 244)
 FILLED, LETTER = 0.9, 0.5  # of the width that a line fills; of its height that a letter is wide, about
 SMALLEST, LARGEST = 28, 18  # letters are at least and at most the width divided by this
@@ -32,25 +33,30 @@ def transparent(rgb: np.ndarray) -> np.ndarray:
     return np.dstack([as_picture(rgb), 255 * np.isfinite(rgb).all(axis=-1).astype(np.uint8)])
 
 
-def enlargement(width: int) -> int:
-    """Return by which whole number a picture of some pixels across is enlarged so that its stamp can be read.
+def enlargement(shape: tuple[int, ...]) -> int:
+    """Return by which whole number a picture [y, x, ...] is enlarged so that its stamp can be read.
 
-    >>> enlargement(96), enlargement(1000)
-    (5, 1)
+    >>> enlargement((64, 96)), enlargement((64, 1000)), enlargement((5000, 1))
+    (5, 1, 3)
     """
-    return max(1, -(-NARROWEST // width))
+    return max(1, min(-(-NARROWEST // shape[1]), TALLEST // shape[0]))
 
 
 def stamped(picture: np.ndarray, words: str = SHORT) -> np.ndarray:
     """Return a picture uint8 [y, x, 3 or 4] with the stamp in a strip below; small ones are enlarged first.
 
-    The picture itself fills the rows above the strip, each pixel a square of `enlargement(width)` pixels.
+    The picture itself fills the rows above the strip from the left, each pixel a square of `enlargement(shape)` pixels;
+    one that is too tall to be enlarged to the stamp's width has a dark field beside it.
     """
     from PIL import Image, ImageDraw, ImageFont
 
-    factor = enlargement(picture.shape[1])
+    factor = enlargement(picture.shape)
     large = np.repeat(np.repeat(picture, factor, axis=0), factor, axis=1)
-    width, bands = large.shape[1:]
+    height, width, bands = large.shape
+    if width < NARROWEST:
+        dark = np.array([*STRIP, 255][:bands], np.uint8)
+        large = np.concatenate([large, np.tile(dark, (height, NARROWEST - width, 1))], axis=1)
+        width = NARROWEST
     size = min(max(FILLED * width / (LETTER * len(words)), width / SMALLEST), width / LARGEST)
     font = ImageFont.load_default(size)
     letters = int(FILLED * width / font.getlength(words) * len(words))
