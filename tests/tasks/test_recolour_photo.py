@@ -17,11 +17,13 @@ from velatura.tasks.photo_colours import (
 )
 from velatura.tasks.recolour_cube import EmbeddedCube
 from velatura.tasks.recolour_finetune import Finetuned, FineTuning, PhotoTiles, finetuned
-from velatura.tasks.recolour_model import Recolourer, architecture, uncalibrated
+from velatura.tasks.recolour_model import Recoloured, Recolourer, architecture, uncalibrated
 from velatura.tasks.recolour_photo import (
     SPECTRAL,
     WAYS,
     PhotoTeaching,
+    Taught,
+    Trial,
     as_record,
     in_words,
     photo_blocks,
@@ -207,6 +209,26 @@ def test_the_best_way_is_chosen_and_reported_on_other_blocks(recolourer: Recolou
     assert not found.shown.any()
     assert as_record(found)["way"] == found.way
     assert f"{found.reported(found.way):.1f} instead of {found.reported('plain'):.1f}" in in_words(found)[0]
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_words_say_what_the_photograph_did(way: str) -> None:
+    nothing = np.zeros((2, 2), np.float32)
+    trials = tuple(Trial(name, 5.0 + 4 * (name != way), 6.0 + 4 * (name != way)) for name in WAYS)
+    taught = Taught(Recoloured(nothing, nothing, nothing), nothing > 0, way, trials, (600, 200, 200))
+    first, *rest = in_words(taught)
+    assert first.startswith(WAYS[way])
+    assert "mean CIEDE2000 6.0" in first
+    if way == "plain":
+        assert "did better than the recolourer as it is" in first
+        assert "instead of" not in first
+        assert not rest  # its colours are not those of the photograph's time
+        assert not taught.by_photo
+        assert taught._replace(shown=nothing == 0).by_photo
+    else:
+        assert "instead of 10.0" in first
+        assert "recoloured as faded" in rest[0]
+        assert taught.by_photo
 
 
 def test_a_network_is_taught_by_numbers_where_the_photograph_shows_nothing(

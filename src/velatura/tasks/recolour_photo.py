@@ -34,13 +34,14 @@ from velatura.tasks.recolour_model import RIGHT, Recoloured, Recolourer, familia
 PLAIN, CORRECTED, FINETUNED = "plain", "corrected", "finetuned"
 LINEAR, NEARBY, NEIGHBOURS = "linear", "nearby", "neighbours"
 WAYS: Mapping[str, str] = {
-    PLAIN: "the recolourer as it is",
-    CORRECTED: "its colours put right as a whole",
-    LINEAR: "colours of each pixel as a function of its spectrum",
-    NEARBY: "such colours, and what they leave over of the photograph spread to the pixels near by",
-    NEIGHBOURS: "colours of the photographed pixels with the most similar spectra",
-    FINETUNED: "the recolourer taught further",
+    PLAIN: "a photograph was to teach the colours, but no way to learn from it did better than the recolourer as it is",
+    CORRECTED: "a photograph put the recolourer's colours right as a whole",
+    LINEAR: "a photograph taught the colour of each pixel as a function of its spectrum",
+    NEARBY: "a photograph taught the colour of each pixel as a function of its spectrum and of what is near by",
+    NEIGHBOURS: "each pixel got the mean colour of the photographed pixels with the most similar spectra",
+    FINETUNED: "a photograph taught the recolourer further",
 }
+"""And what is said of the one that was chosen."""
 SPECTRAL = {LINEAR: linear_colours, NEARBY: nearby_colours, NEIGHBOURS: neighbour_colours}
 """Ways that need no recolourer."""
 BLOCKS = 40  # into which the photographed pixels are cut
@@ -84,6 +85,11 @@ class Taught(NamedTuple):
     trials: tuple[Trial, ...]
     pixels: tuple[int, int, int]
     """To learn from, to choose by, to report on."""
+
+    @property
+    def by_photo(self) -> bool:
+        """Whether any colour comes from the photograph: not where the recolourer as it is did best."""
+        return self.way != PLAIN or bool(self.shown.any())
 
     def reported(self, way: str) -> float:
         """Return the mean CIEDE2000 of a way on blocks that nothing saw; NaN for one that was not tried."""
@@ -153,13 +159,14 @@ def photo_blocks(taught: np.ndarray, *, rng: np.random.Generator) -> tuple[np.nd
 
 def in_words(taught: Taught) -> list[str]:
     """Return sentences on what the photograph taught: the way, the difference before and after, the pixels."""
-    learn, _, report = taught.pixels
+    (learn, _, report), learned = taught.pixels, taught.way != PLAIN
     after, before = taught.reported(taught.way), taught.reported(PLAIN)
-    told = f"mean CIEDE2000 {after:.1f}" + (f" instead of {before:.1f}" if np.isfinite(before) else "")
+    told = f"mean CIEDE2000 {after:.1f}" + (f" instead of {before:.1f}" if learned and np.isfinite(before) else "")
+    faded = "the colours are those of the photograph's time: what has faded there is recoloured as faded"
     return [
-        f"a photograph taught the colours by the way {taught.way!r}, {WAYS[taught.way]}: on blocks of it that were "
-        f"held out, {told} ({learn} pixels to learn from, {report} held out)",
-        "the colours are those of the photograph's time: what has faded there is recoloured as faded",
+        f"{WAYS[taught.way]}: on blocks of the photograph that were held out, {told} ({learn} pixels to learn from, "
+        f"{report} held out)",
+        *[faded] * learned,
     ]
 
 
