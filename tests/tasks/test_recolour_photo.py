@@ -181,6 +181,39 @@ def test_teaching_helps_ends_where_it_was_best_and_repeats(recolourer: Recoloure
     assert len(spoilt.difference) <= spoilt.steps + 1 + 3
 
 
+def test_teaching_that_stops_early_repeats_the_steps_of_all(recolourer: Recolourer, rng: np.random.Generator) -> None:
+    """Same schedule of learning rates: the best step found with held-out pixels is the same one without them."""
+    cube, photo = painting(rng)
+    learn, held_out, _ = photo_blocks(left_half(), rng=np.random.default_rng(0))
+    config = FineTuning(steps=30, tiles=2, every=4, patience=1, rate=5e-2)
+    options = {"learn": learn, "config": config, "key": jax.random.key(4)}
+    best = finetuned(recolourer, cube.features, photo, held_out=held_out, **options)
+    assert 0 < best.steps < config.steps
+    again = finetuned(recolourer, cube.features, photo, held_out=None, stop=best.steps, **options)
+    assert again.steps == best.steps
+    nets = (jax.tree.leaves(eqx.filter(found.recolourer.net, eqx.is_array)) for found in (best, again))
+    for a, b in zip(*nets, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_the_whole_photograph_teaches_at_the_rates_that_were_tried(
+    recolourer: Recolourer, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = []
+
+    def finetuned_by(recolourer: Recolourer, *_: np.ndarray, **options) -> Finetuned:
+        calls.append(options)
+        return Finetuned(recolourer, 2, ())
+
+    monkeypatch.setattr("velatura.tasks.recolour_photo.finetuned", finetuned_by)
+    cube, photo = painting(rng)
+    config = PhotoTeaching(ways=("finetuned",), tuning=SHORT)
+    recolour_by_photo(cube, recolourer, photo, taught=left_half(), config=config, key=jax.random.key(2))
+    assert [(call["config"], call["stop"], call["held_out"] is None) for call in calls] == [
+        (SHORT, None, False), (SHORT, 2, True)
+    ]  # fmt: skip
+
+
 def test_pixels_that_do_not_count_teach_nothing(recolourer: Recolourer, rng: np.random.Generator) -> None:
     cube, photo = painting(rng)
     learn = left_half()

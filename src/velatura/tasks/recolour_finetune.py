@@ -101,6 +101,7 @@ def finetuned(
     *,
     learn: np.ndarray,
     held_out: np.ndarray | None,
+    stop: int | None = None,
     config: FineTuning = FineTuning(),
     key: PRNGKeyArray,
     progress: Progress = silent,
@@ -109,7 +110,8 @@ def finetuned(
 
     embedded: float32 [y, x, feature]; photo: sRGB 0 to 1, float32 [y, x, 3]; learn, held_out: bool [y, x]. With
     held-out pixels it is the network of the look at which these looked best, perhaps as it came; without, that of the
-    last step. The loss is the mean distance in CIELAB. Same key, same bits.
+    last step. stop: it ends after so many steps; learning rates stay those of all `config.steps`. The loss is the mean
+    distance in CIELAB. Same key, same bits.
     """
     side = recolourer.side
     draw = PhotoTiles(embedded, photo, learn=learn, side=side, tiles=config.tiles, key=key)
@@ -119,9 +121,10 @@ def finetuned(
     rule = optax.chain(optax.clip_by_global_norm(1.0), optax.adam(schedule))
     best = Finetuned(recolourer, 0, () if looks is None else (_apart(recolourer.net, looks),))
     seen = list(best.difference)
-    for now in islice(fit(start(recolourer.net, rule), photo_loss, draw, optimiser=rule, key=key), config.steps):
-        progress("teaching by the photograph", now.step, config.steps)
-        if looks is None or (now.step % config.every and now.step < config.steps):
+    last = config.steps if stop is None else stop
+    for now in islice(fit(start(recolourer.net, rule), photo_loss, draw, optimiser=rule, key=key), last):
+        progress("teaching by the photograph", now.step, last)
+        if looks is None or (now.step % config.every and now.step < last):
             continue
         seen.append(_apart(now.model, looks))
         if seen[-1] < min(seen[:-1]):

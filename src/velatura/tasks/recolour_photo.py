@@ -6,7 +6,7 @@ saw, says what was gained. The way that was chosen then learns from the whole ph
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import jax
@@ -214,10 +214,10 @@ class _Pupil:
             return corrected_colours(self.plain, self.photo, learn), 0
         if way == PLAIN or (held_out is None and steps == 0):
             return self.plain, 0
-        config = self.config.tuning if held_out is not None else replace(self.config.tuning, steps=steps)
-        options = {"learn": learn, "held_out": held_out, "key": jax.random.fold_in(self.key, 1)}
+        options: dict[str, Any] = {"learn": learn, "held_out": held_out, "stop": steps or None}
+        options |= {"config": self.config.tuning, "key": jax.random.fold_in(self.key, 1), "progress": self.progress}
         shown = np.where(self.embedded.answered[..., None], self.embedded.features, np.float32(0))
-        found = finetuned(self.recolourer, shown, self.photo, config=config, progress=self.progress, **options)
+        found = finetuned(self.recolourer, shown, self.photo, **options)
         return _plain(found.recolourer, self.embedded, self.progress), found.steps
 
 
