@@ -15,7 +15,7 @@ from velatura.base.aside import written_aside
 from velatura.base.errors import InputError
 from velatura.base.progress import Progress, silent
 from velatura.base.workspace import Workspace, list_maps, read_cube, read_maps
-from velatura.chain.steps import axis_of, settled
+from velatura.chain.steps import axis_of, file_hash, settled
 from velatura.io.library import LibrarySpectrum
 from velatura.physics.instrument import PRESETS, Geometry, Instrument
 from velatura.physics.tube import Tube
@@ -160,11 +160,6 @@ def instrument_of(cube: xr.Dataset) -> Instrument | None:
         return Instrument(str(known.get("instrument", "measured")), Tube(anode, voltage), Geometry(incidence, take_off))
     except InputError:
         return None
-
-
-def file_hash(path: Path | None) -> str | None:
-    """Return the SHA-256 of a file, by which a result knows what it was made from; None where there is no file."""
-    return hashlib.sha256(path.read_bytes()).hexdigest() if path is not None and path.is_file() else None
 
 
 def _finite(row: dict[str, Any]) -> dict[str, Any]:

@@ -8,8 +8,8 @@ import xarray as xr
 
 from velatura.base.progress import Progress, silent
 from velatura.base.workspace import Workspace, list_maps, read_cube, read_maps
-from velatura.chain.identify import file_hash, pigments_of
-from velatura.chain.steps import axis_of, settled
+from velatura.chain.identify import pigments_of
+from velatura.chain.steps import axis_of, file_hash, settled
 from velatura.tasks.recolour_cube import Recolouring, recolour_cube
 
 RESULT = "recolour"

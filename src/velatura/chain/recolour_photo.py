@@ -11,9 +11,9 @@ import xarray as xr
 from velatura.base.errors import InputError
 from velatura.base.progress import Progress, silent
 from velatura.base.workspace import Workspace, plain, read_cube
-from velatura.chain.identify import file_hash, pigments_of
+from velatura.chain.identify import pigments_of
 from velatura.chain.recolour import RESULT, inputs_of
-from velatura.chain.steps import settled
+from velatura.chain.steps import file_hash, settled
 from velatura.imaging.registration import Registration, placed, refined, register_points, register_resized, warped
 from velatura.io.control_points import read_control_points
 from velatura.io.mask import read_mask

@@ -1,5 +1,6 @@
 """The steps of an analysis on a workspace. A step returns its earlier result if that came from the same inputs."""
 
+import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import asdict
@@ -89,8 +90,6 @@ def map_segments(
     progress: Progress = silent,
 ) -> xr.Dataset:
     """Return the membership maps of `tasks.segment` for the workspace's cube."""
-    import hashlib
-
     from velatura.tasks.segment import segment
 
     cube = read_cube(workspace)
@@ -113,6 +112,11 @@ def map_segments(
 def axis_of(cube: xr.Dataset) -> list[float]:
     """Return zero, gain and quadratic term of a cube, on which every map depends."""
     return [float(cube.counts.attrs[name]) for name in ("zero", "gain", "quadratic")]
+
+
+def file_hash(path: Path | None) -> str | None:
+    """Return the SHA-256 of a file, by which a result knows what it was made from; None where there is no file."""
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path is not None and path.is_file() else None
 
 
 def settled(workspace: Workspace, name: str, inputs: dict, *, make: Callable[[], xr.Dataset]) -> xr.Dataset:
