@@ -15,7 +15,7 @@ from velatura.base.workspace import Workspace, create_workspace, read_maps
 from velatura.chain.recolour_photo import Photograph, recolour_by_photo
 from velatura.imaging.colour import colour_difference, srgb_to_lab
 from velatura.tasks.embedding_model import save_embedder, untrained_embedder
-from velatura.tasks.recolour_cube import STAMP, Recolouring
+from velatura.tasks.recolour_cube import PHOTO_STAMP, STAMP, Recolouring
 from velatura.tasks.recolour_model import save_recolourer, untrained
 from velatura.tasks.recolour_photo import PhotoTeaching
 
@@ -84,7 +84,7 @@ def test_half_a_photograph_colours_the_other_half(
     assert apart(maps, colours, ~covered) == pytest.approx(reported["linear"], rel=0.6)
     notes = json.loads(maps.attrs["notes"])
     assert "registered by 4 points (projective)" in notes[2]
-    assert maps.attrs["stamp"] == STAMP
+    assert maps.attrs["stamp"] == PHOTO_STAMP
     stored = read_maps(workspace, "recolour")
     np.testing.assert_array_equal(stored.rgb, maps.rgb)
     assert stored.photo_taught.dtype == bool
@@ -120,6 +120,16 @@ def test_a_mask_saved_from_a_turned_photograph_lies_upon_it(
     photo = Photograph(photo_file(tmp_path, colours), mask=mask)
     maps = recolour_by_photo(workspace, photo, config, teaching=PhotoTeaching(ways=("linear",)))
     np.testing.assert_array_equal(maps.photo_taught, ~lost)
+
+
+def test_the_stamp_names_a_photograph_only_where_it_gave_colours(
+    workspace: Workspace, config: Recolouring, colours: np.ndarray, tmp_path: Path
+) -> None:
+    photo, teaching = photo_file(tmp_path, colours), PhotoTeaching(ways=("plain",))
+    for fill, stamp in ((False, STAMP), (True, PHOTO_STAMP)):
+        maps = recolour_by_photo(workspace, Photograph(photo, fill=fill), config, teaching=teaching)
+        assert maps.attrs["stamp"] == stamp
+    assert "simulated paintings and a photograph suggest" in PHOTO_STAMP
 
 
 def test_alignment_finds_a_photograph_that_lies_askew(

@@ -18,7 +18,15 @@ from velatura.imaging.registration import Registration, placed, refined, registe
 from velatura.io.control_points import read_control_points
 from velatura.io.mask import read_mask
 from velatura.io.photograph import read_photograph
-from velatura.tasks.recolour_cube import Recolouring, coloured_maps, embed_cube, load_pair, with_record
+from velatura.tasks.recolour_cube import (
+    PHOTO_STAMP,
+    STAMP,
+    Recolouring,
+    coloured_maps,
+    embed_cube,
+    load_pair,
+    with_record,
+)
 
 if TYPE_CHECKING:
     from velatura.tasks.recolour_photo import PhotoTeaching, Taught
@@ -112,7 +120,8 @@ def _made(
     parameters = {**asdict(config), **asdict(photograph), "seed": seed}
     maps = with_record(maps, cube, (recolourer, embedder), parameters=parameters, notes=notes)
     photo = {**as_record(found), **registration._asdict(), "explained": shares}
-    maps = maps.assign_attrs(photo=json.dumps(plain(photo)))
+    stamp = PHOTO_STAMP if found.by_photo else STAMP
+    maps = maps.assign_attrs(photo=json.dumps(plain(photo)), stamp=stamp)
     return maps.assign(_photo_maps(rgb, covered, found, covered & used & embedded.answered))
 
 

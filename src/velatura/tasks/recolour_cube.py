@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 STAMP = "A hypothesis, not evidence: colours that simulated paintings suggest for these X-ray spectra."
 """Stands on every image and in every file of colours."""
+PHOTO_STAMP = STAMP.replace("paintings suggest", "paintings and a photograph suggest")
+"""The same where a photograph of the painting gave colours."""
 LITTLE = 0.3  # mean trust below which a whole picture is not to be trusted
 IMAGE, COLOURS = ("y", "x"), ("red", "green", "blue")
 
