@@ -4,9 +4,11 @@ import base64
 import io
 import json
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 import xarray as xr
 from PIL import Image
 
@@ -16,6 +18,7 @@ from velatura.report.figures import figures
 from velatura.report.map_figures import map_sheet
 from velatura.report.page import render
 from velatura.report.raster import LEFT_OUT
+from velatura.report.recolour_files import export_colours
 from velatura.report.recolour_panels import hidden_panels, stamped_sheet, stamped_view, surface_panels
 from velatura.report.recolour_picture import (
     SHORT,
@@ -111,6 +114,22 @@ def test_the_file_tells_it_too() -> None:
     with Image.open(io.BytesIO(stamped_png(as_picture(make_maps().rgb.values), STAMP, told={"Title": "x"}))) as file:
         assert file.text["Disclaimer"] == STAMP
         assert file.text["Title"] == "x"
+
+
+@pytest.mark.parametrize("kind", ["tiff", "png", "csv"])
+def test_the_photograph_is_written_beside_and_stamped_alike(kind: str, tmp_path: Path) -> None:
+    maps = make_maps()
+    maps["photo_rgb"] = maps.rgb * 0.5
+    files = {path.name: path for path in export_colours(tmp_path, maps, kind=kind)}
+    if kind == "csv":
+        assert "photo_rgb_red" in files["colours.csv"].read_text().splitlines()[1]
+    elif kind == "png":
+        with Image.open(files["photo_rgb.png"]) as file:
+            assert file.text["Disclaimer"] == STAMP
+    else:
+        with tifffile.TiffFile(files["photo_rgb.tif"]) as file:
+            assert file.pages[0].description == STAMP
+            np.testing.assert_array_equal(file.asarray(), maps.photo_rgb)
 
 
 def test_the_section_shows_stamped_pictures_upright_notes_and_regions() -> None:

@@ -14,7 +14,7 @@ from velatura.report.raster import to_rgb
 from velatura.report.recolour_picture import stamped_png, transparent
 
 SUFFIXES = (".png", ".tif", ".tiff", ".npz", ".csv")
-PICTURES = ("rgb", "hidden_rgb")
+PICTURES = ("rgb", "hidden_rgb", "photo_rgb")
 MM_PER_INCH = 25.4
 WORST = 25.0  # CIEDE2000 that is white in the picture of the error: another colour altogether
 
