@@ -32,6 +32,7 @@ SELECT ?painting ?image ?artist ?died ?title ?name ?status WHERE {{
     ?painting wdt:P31 wd:{kind} ; wdt:P170 ?artist ; wdt:P18 ?image .
     ?artist wdt:P570 ?died .
     FILTER(?died >= "{first:04d}-01-01T00:00:00Z"^^xsd:dateTime && ?died < "{end:04d}-01-01T00:00:00Z"^^xsd:dateTime)
+    FILTER NOT EXISTS {{ ?painting wdt:P170 ?other . FILTER(?other != ?artist) }}
   }} LIMIT {most} }}
   OPTIONAL {{ ?painting rdfs:label ?title_en . FILTER(LANG(?title_en) = "en") }}
   OPTIONAL {{ ?painting rdfs:label ?title_mul . FILTER(LANG(?title_mul) = "mul") }}
@@ -72,7 +73,8 @@ class Picture(NamedTuple):
 def painting_query(kind: str, *, first: int, end: int, most: int) -> str:
     """Return the SPARQL for works of a kind whose artist died in the years first (included) to end (not included).
 
-    Standard SPARQL 1.1, with every prefix declared; at most `most` works, which ones is left to the service.
+    The service leaves out works of several artists: the others may have died in years that nobody asks for. Standard
+    SPARQL 1.1, with every prefix declared; at most `most` works, which ones is left to the service.
     """
     return QUERY.format(kind=kind, first=first, end=end, most=most)
 
