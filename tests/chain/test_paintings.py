@@ -340,3 +340,52 @@ def test_checked_names_the_format() -> None:
     colours, stream = Image.open(io.BytesIO(picture(1))), io.BytesIO()
     colours.save(stream, "MPO", save_all=True, append_images=[colours])  # a JPEG with a preview, as cameras write it
     assert checked(stream.getvalue()) == (".jpg", "")
+
+
+def test_what_an_outage_took_is_tried_again(world: World, tmp_path: Path) -> None:
+    names = [row["file"] for row in rows_of(gather(tmp_path / "whole", world, number=4).table.parent)]
+    world.special = {f"/images/{names[0]}": [(404, {}, b"")], f"/images/{names[1]}": [(503, {}, b"")] * 3}
+    lost = gather(tmp_path / "other", world, number=2)
+    assert lost.left_out == 2
+    world.asked.clear()
+    found = gather(tmp_path / "other", world, number=3)
+    assert {row["file"] for row in rows_of(tmp_path / "other")} == {*names[1:]}
+    assert found.left_out == 1
+    assert "503" not in (tmp_path / "other" / "left-out.csv").read_text()
+    assert not world.count(names[0])
+
+
+def test_free_pictures_leave_a_folder_of_the_public_domain(world: World, tmp_path: Path) -> None:
+    names = [row["file"] for row in rows_of(gather(tmp_path / "whole", world, number=4).table.parent)]
+    world.licences[names[1]] = "cc-by-sa-4.0"
+    gather(tmp_path / "other", world, number=3, licence="free")
+    assert names[1] in {row["file"] for row in rows_of(tmp_path / "other")}
+    found = gather(tmp_path / "other", world, number=3)
+    assert {row["licence"] for row in rows_of(tmp_path / "other")} == {"Public domain"}
+    assert found.pictures == 3
+    assert not (tmp_path / "other" / names[1]).exists()
+    assert "not in the public domain" in (tmp_path / "other" / "left-out.csv").read_text()
+    world.asked.clear()
+    gather(tmp_path / "other", world, number=3)
+    assert not world.asked
+    gather(tmp_path / "other", world, number=4, licence="free")
+    assert names[1] in {row["file"] for row in rows_of(tmp_path / "other")}
+
+
+def test_the_list_is_there_when_nothing_is_kept(world: World, tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "broken.png").write_bytes(b"no")
+    found = bring_paintings(tmp_path / "out", tmp_path / "mine")
+    assert found.table.is_file()
+    assert not rows_of(tmp_path / "out")
+    assert found == bring_paintings(tmp_path / "out", tmp_path / "mine")
+
+
+def test_one_picture_under_two_painters_is_kept_once(world: World, tmp_path: Path) -> None:
+    """Painters share out the splits: a picture of both could be trained on and tested with."""
+    names = [row["file"] for row in rows_of(gather(tmp_path / "whole", world, number=2).table.parent)]
+    world.pictures[names[1]] = picture(int(names[0][1:-4]))
+    found = gather(tmp_path / "other", world, number=2)
+    sums = [row["sha256"] for row in rows_of(tmp_path / "other")]
+    assert len(set(sums)) == len(sums) == found.pictures == 2
+    assert f"is the same picture as {names[0][:-4]}" in (tmp_path / "other" / "left-out.csv").read_text()

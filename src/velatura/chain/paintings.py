@@ -11,8 +11,9 @@ from datetime import date
 from itertools import zip_longest
 from pathlib import Path
 from typing import NamedTuple
+from urllib.parse import unquote
 
-from velatura.base.aside import replace_text, written_aside
+from velatura.base.aside import remove, replace_text, written_aside
 from velatura.base.errors import InputError, did_you_mean
 from velatura.base.progress import Progress, silent
 from velatura.io.downloads import SERVER_ERROR, RefusedError, Visitor
@@ -42,6 +43,9 @@ GREYEST = 6.0  # mean spread of the three colours, of 255, below which a picture
 FAILURES = 3  # pictures in a row that a server fails to give before it counts as out of order
 GONE = (404, 410, 413)  # HTTP: not found, gone, too large
 NOT_PUBLIC = "is not in the public domain"
+NOT_HAD = "is not to be had: HTTP "
+OUTAGE = NOT_HAD + "5"  # a server's own errors: another day it may answer
+PUBLIC, OWN = ("Public domain", "CC0"), "your own"  # how licences begin that need no second look
 FORMATS = {"JPEG": ".jpg", "MPO": ".jpg", "PNG": ".png", "WEBP": ".webp", "TIFF": ".tif"}
 
 
@@ -104,10 +108,12 @@ def gather_paintings(
     """
     services = services or Services()
     kept = _Collection(Path(folder))
-    if wanted.licence == "free":
-        kept.left_out = [row for row in kept.left_out if not row["reason"].startswith(NOT_PUBLIC)]
+    free = wanted.licence == "free"
+    if not free:
+        _leave_out_free(kept, wanted, visitor, service=services.commons)
     todo: list[Painting] = []
     if len(kept.rows) < wanted.number:
+        kept.forget((OUTAGE, NOT_PUBLIC) if free else (OUTAGE,))
         candidates = _candidates(kept.folder, wanted, visitor, service=services.query, today=today, progress=progress)
         seen = kept.seen()
         todo = [one for one in candidates if one.item not in seen]
@@ -149,7 +155,7 @@ def bring_paintings(folder: Path, source: Path, *, progress: Progress = silent) 
             continue
         artist = path.parent.name if path.parent != source else ""
         name = hashlib.sha256(item.encode()).hexdigest()[:12] + suffix
-        told = {"title": path.stem, "artist": artist, "source": item, "licence": "your own", "item": item}
+        told = {"title": path.stem, "artist": artist, "source": item, "licence": OWN, "item": item}
         kept.keep(content, {**told, "file": name, "split": hashed_split(artist or path.name)})
     progress("pictures", len(paths), len(paths))
     return kept.summary()
@@ -219,6 +225,19 @@ def _candidates(
     return chosen
 
 
+def _leave_out_free(kept: "_Collection", wanted: Wanted, visitor: Visitor, *, service: str) -> None:
+    """Leave out what a run that took any free licence brought; Commons is asked of licences that may be such."""
+    doubtful = [row for row in kept.rows if not row["licence"].startswith((*PUBLIC, OWN))]
+    images = [unquote(row["source"].rsplit("File:", 1)[-1]) for row in doubtful]
+    known: dict[str, Picture] = {}
+    for first in range(0, len(images), TOGETHER):
+        some = images[first : first + TOGETHER]
+        known |= find_pictures(visitor, some, service=service, width=wanted.width)
+    for image, row in zip(images, doubtful, strict=True):
+        if image not in known or not known[image].public_domain:
+            kept.drop(row, f"{NOT_PUBLIC}: {row['licence']}")
+
+
 def _fetch(kept: "_Collection", painting: Painting, picture: Picture | None, *, visitor: Visitor, licence: str) -> None:
     """Fetch one picture and keep it, or note why not; several failures of the server in a row are raised."""
     if picture is None:
@@ -232,7 +251,7 @@ def _fetch(kept: "_Collection", painting: Painting, picture: Picture | None, *, 
             kept.failures += 1
             if error.status < SERVER_ERROR or kept.failures == FAILURES:
                 raise
-        return kept.leave_out(painting.item, f"is not to be had: HTTP {error.status}")
+        return kept.leave_out(painting.item, f"{NOT_HAD}{error.status}")
     kept.failures = 0
     suffix, reason = checked(content)
     if reason:
@@ -258,16 +277,35 @@ class _Collection:
         return {row["item"] for row in (*self.rows, *self.left_out)}
 
     def keep(self, content: bytes, row: dict[str, str]) -> None:
+        """Keep a picture, unless another row has it: under two painters it could land in two splits."""
+        sha256 = hashlib.sha256(content).hexdigest()
+        if same := next((one["item"] for one in self.rows if one["sha256"] == sha256), None):
+            return self.leave_out(row["item"], f"is the same picture as {same}")
         with written_aside(self.folder / row["file"]) as aside:
             aside.write_bytes(content)
-        self.rows.append({**row, "sha256": hashlib.sha256(content).hexdigest()})
+        self.rows.append({**row, "sha256": sha256})
+        return _write(self.folder / TABLE, COLUMNS, self.rows)
+
+    def drop(self, row: dict[str, str], reason: str) -> None:
+        self.rows.remove(row)
         _write(self.folder / TABLE, COLUMNS, self.rows)
+        remove(self.folder / row["file"])
+        self.leave_out(row["item"], reason)
+
+    def forget(self, reasons: tuple[str, ...]) -> None:
+        """Forget what was left out for reasons that begin so: it is tried again."""
+        rest = [row for row in self.left_out if not row["reason"].startswith(reasons)]
+        if len(rest) < len(self.left_out):
+            self.left_out = rest
+            _write(self.folder / LEFT_OUT, REASONS, rest)
 
     def leave_out(self, item: str, reason: str) -> None:
         self.left_out.append({"item": item, "reason": reason})
         _write(self.folder / LEFT_OUT, REASONS, self.left_out)
 
     def summary(self) -> Gathered:
+        if not self.rows:  # the list is there, though nothing is on it
+            _write(self.folder / TABLE, COLUMNS, self.rows)
         painters = {row["artist"] for row in self.rows}
         return Gathered(self.folder / TABLE, len(self.rows), len(painters), len(self.left_out))
 
