@@ -81,7 +81,7 @@ def recolour(
     output
         Run folder; the weights are its recolour.safetensors (velatura recolour --model FILE).
     recipe
-        velatura (that of the shipped weights), paper (the published SmallUViT), short (under 90 minutes on two cores),
+        velatura (that of the shipped weights), paper (the published SmallUViT), short (300 steps, minutes on two cores),
         or one to compare: uvit, vit, unet, pixels, velatura-embedding, velatura-pigments, pretrained, pix2pix.
     paintings
         Folder of pictures, such as velatura paintings makes; they are turned into canvases first.
@@ -100,9 +100,7 @@ def recolour(
     asked = recipe_named(recipe, steps=_checked(steps), seed=seed)
     with progress_bar() as progress:
         data = _canvases(output, paintings, canvases=canvases, progress=progress)
-        path, scores = train_recolour(
-            output, asked, canvases=data.folder, embedding=embedding, progress=progress
-        )  # fmt: skip
+        path, scores = train_recolour(output, asked, canvases=data.folder, embedding=embedding, progress=progress)
     _say(path, scores)
 
 
