@@ -81,7 +81,7 @@ def recolour(
     output
         Run folder; the weights are its recolour.safetensors (velatura recolour --model FILE).
     recipe
-        velatura (that of the shipped weights), paper (the published SmallUViT), short (300 steps, minutes on two cores),
+        velatura (that of the shipped weights), paper (the published SmallUViT), short (300 steps, minutes on 2 cores),
         or one to compare: uvit, vit, unet, pixels, velatura-embedding, velatura-pigments, pretrained, pix2pix.
     paintings
         Folder of pictures, such as velatura paintings makes; they are turned into canvases first.
