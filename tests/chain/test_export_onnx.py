@@ -27,10 +27,10 @@ def evaluated(path: Path, values: np.ndarray) -> list[np.ndarray]:
     return ReferenceEvaluator(model).run(None, {model.graph.input[0].name: values})
 
 
-@pytest.mark.parametrize(("design", "outputs"), [("small-uvit", 3), ("pixels", 4)])
-def test_a_recolourer(design: str, outputs: int, tmp_path: Path) -> None:
-    path = tmp_path / "mine.safetensors"
-    save_recolourer(path, untrained(design, inputs=5, outputs=outputs, side=32, key=jax.random.key(1)))
+@pytest.mark.parametrize(("design", "outputs", "judged"), [("small-uvit", 3, 0), ("pixels", 4, 0), ("pixels", 4, 1)])
+def test_a_recolourer(design: str, outputs: int, judged: bool, tmp_path: Path) -> None:
+    path, key = tmp_path / "mine.safetensors", jax.random.key(1)
+    save_recolourer(path, untrained(design, inputs=5, outputs=outputs, side=32, judged=bool(judged), key=key))
     done = export_onnx(path, tmp_path / "out")
     assert done.path == tmp_path / "out" / "mine.onnx"
     assert done.inputs == (32, 32, 5)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
 
-from velatura.base.errors import InputError, did_you_mean
+from velatura.train.recipes import chosen_recipe
 
 CHOICES: Mapping[str, str] = MappingProxyType({
     "image": "128 x 128 pixels (not published)",
@@ -78,6 +78,4 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType({
 
 def recipe_named(name: str, **changes: Any) -> Recipe:
     """Return one of RECIPES with some values changed (None: not changed). Raises InputError for an unknown name."""
-    if name not in RECIPES:
-        raise InputError(f"no recipe {name!r}; known are {', '.join(RECIPES)}{did_you_mean(name, RECIPES)}")
-    return replace(RECIPES[name], **{field: value for field, value in changes.items() if value is not None})
+    return chosen_recipe(RECIPES, name, **changes)

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from velatura.base.errors import InputError, did_you_mean
+from velatura.base.errors import InputError
 from velatura.base.progress import Progress, silent
+from velatura.train.recipes import chosen_recipe
 
 if TYPE_CHECKING:
     from velatura.scene.canvas_folder import CanvasFolder
@@ -72,9 +73,7 @@ RECIPES: Mapping[str, Recipe] = {
 
 def embedding_recipe(name: str, **changes: Any) -> Recipe:
     """Return one of RECIPES with some values changed (None: not changed). Raises InputError for an unknown name."""
-    if name not in RECIPES:
-        raise InputError(f"no recipe {name!r}; known are {', '.join(RECIPES)}{did_you_mean(name, RECIPES)}")
-    return replace(RECIPES[name], **{field: value for field, value in changes.items() if value is not None})
+    return chosen_recipe(RECIPES, name, **changes)
 
 
 def train_embedding(

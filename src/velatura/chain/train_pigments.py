@@ -10,8 +10,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from velatura.base.errors import InputError, did_you_mean
 from velatura.base.progress import Progress, silent
+from velatura.train.recipes import chosen_recipe
 
 BANK, WEIGHTS = "bank", "pigments.safetensors"
 CALIBRATION, TEST = 1024, 1024  # spectra drawn of each held-out group
@@ -54,9 +54,7 @@ RECIPES = {
 
 def recipe_named(name: str, **changes: Any) -> Recipe:
     """Return one of RECIPES with some values changed (None: not changed). Raises InputError for an unknown name."""
-    if name not in RECIPES:
-        raise InputError(f"no recipe {name!r}; known are {', '.join(RECIPES)}{did_you_mean(name, RECIPES)}")
-    return replace(RECIPES[name], **{field: value for field, value in changes.items() if value is not None})
+    return chosen_recipe(RECIPES, name, **changes)
 
 
 def train_pigments(

@@ -10,7 +10,7 @@ from velatura.report.map_figures import displayed, map_sheet
 from velatura.report.panels import MapPanel
 from velatura.report.raster import data_uri, scale_bar
 from velatura.report.recolour_files import WORST
-from velatura.report.recolour_picture import SHORT, as_picture, enlargement, stamped, stamped_png
+from velatura.report.recolour_picture import SHORT, as_picture, enlargement, stamped, with_texts
 from velatura.report.views import MapView
 
 if TYPE_CHECKING:
@@ -51,13 +51,13 @@ def stamped_view(panel: MapPanel, anchor: str, *, longest: int, pitch: float | N
     """Encode one panel with the stamp in its pixels, ready for the page."""
     picture = displayed(panel, longest)
     height, width = panel.image.shape[:2]
-    factor, (high, wide) = enlargement(picture.shape), stamped(picture).shape[:2]
-    down, across = high / (factor * picture.shape[0]), wide / (factor * picture.shape[1])
+    factor, whole = enlargement(picture.shape), stamped(picture)
+    down, across = (whole.shape[axis] / (factor * picture.shape[axis]) for axis in (0, 1))
     bar = scale_bar(width, pitch)
     return MapView(
         anchor=anchor,
         panel=panel,
-        source=data_uri(stamped_png(picture)),
+        source=data_uri(with_texts(whole)),
         width=round(width * across),
         height=round(height * down),
         bar_percent=100 * bar.pixels / (width * across),

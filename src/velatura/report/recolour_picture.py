@@ -74,11 +74,16 @@ def stamped_png(picture: np.ndarray, words: str = SHORT, *, told: Mapping[str, s
 
     told: further texts of the file, by keyword.
     """
+    return with_texts(stamped(picture, words), words, told=told)
+
+
+def with_texts(image: np.ndarray, words: str = SHORT, *, told: Mapping[str, str] | None = None) -> bytes:
+    """Encode what `stamped` returns as PNG, with the stamp's words and further texts by keyword in the file."""
     from PIL import Image
     from PIL.PngImagePlugin import PngInfo
 
     info, target = PngInfo(), io.BytesIO()
     for name, text in {"Disclaimer": words, "Software": "Velatura", **(told or {})}.items():
         info.add_text(name, text.encode("latin-1", "replace"))
-    Image.fromarray(stamped(picture, words)).save(target, "PNG", pnginfo=info, compress_level=6)
+    Image.fromarray(image).save(target, "PNG", pnginfo=info, compress_level=6)
     return target.getvalue()

@@ -14,10 +14,9 @@ import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
 from velatura.imaging.likeness import ciede2000, ms_ssim, pyramid_difference, redmean
-from velatura.tasks.recolour_tiles import Network
+from velatura.tasks.recolour_tiles import MOST_LOG, Network
 
 ERROR = 0.05  # weight of the expected error beside the colours
-MOST_LOG = 7.0  # of the expected error, both ways
 PATCH = 16  # pixels of the squares that pre-training hides
 HIDDEN = 0.5  # share of them
 

@@ -110,10 +110,11 @@ def save_recolourer(path: Path, recolourer: Recolourer) -> None:
 
 
 def untrained(
-    design: str, *, inputs: int, outputs: int = 4, side: int = 128, embedder: str = "velatura", key: PRNGKeyArray
-) -> Recolourer:
+    design: str, *, inputs: int, outputs: int = 4, side: int = 128, embedder: str = "velatura", judged: bool = False,
+    key: PRNGKeyArray,
+) -> Recolourer:  # fmt: skip
     """Return a recolourer of random weights, calibrated to nothing: a start of training, and for tests."""
-    build = architecture(design, inputs=inputs, outputs=outputs, side=side, embedder=embedder)
+    build = architecture(design, inputs=inputs, outputs=outputs, side=side, embedder=embedder, judged=judged)
     return Recolourer(_built(build, key=key), embedder, side, uncalibrated(), ModelCard(build, {}, 0, {}))
 
 
