@@ -6,7 +6,6 @@ from spectra_sets import DOSES
 
 SCORES = (
     "visible F1",
-    "decidable F1",
     "hidden F1",
     "beneath F1",
     "low F1",
@@ -16,12 +15,12 @@ SCORES = (
     "visible ECE",
     "hidden ECE",
 )
+STEADY = ("F1, frequent", "classes, frequent", "F1, micro")
 TITLES = {"1e3": "1,000 counts", "1e4": "10,000 counts", "1e5": "100,000 counts", "2e3-5e4": "2,000 to 50,000 counts"}
 WHERE = (
-    "replaceable, share of labels", "replaceable, share of misses", "recall of replaceable", "recall of all others",
-    "nothing else said", "said in the other paint", "another class said", "undecided, share of wrongly said",
-    "wrongly said, class in the ground",
-    "wrongly said, class in the hidden paint", "wrongly said, elsewhere",
+    "nothing else said", "said in the other paint", "another class said",
+    "wrongly visible: in the ground", "wrongly visible: in the hidden paint", "wrongly visible: nowhere",
+    "wrongly hidden: in the visible paint", "wrongly hidden: in the ground", "wrongly hidden: nowhere",
 )  # fmt: skip
 
 
@@ -36,8 +35,15 @@ def page_of(found: dict, figures: Sequence[str]) -> str:
         parts.append(f"## {TITLES[dose]}\n\n" + _table(found, dose, columns))
     if any("palette" in numbers for numbers in found.values()):
         title = "## A palette of 21 pigments, known beforehand (2,000 to 50,000 counts)\n\n"
-        parts.append(title + _table(found, "palette", SCORES[:8]))
-    last = doses[-1]
+        parts.append(title + _table(found, "palette", SCORES[:7]))
+    first, last = doses[0], doses[-1]
+    steady = [f"{name} {what}" for name in ("visible", "hidden", "low") for what in STEADY]
+    parts.append(
+        f"## Less chance: frequent classes, all labels together ({TITLES[first]})\n\n" + _table(found, first, steady)
+    )
+    loose = [f"{name}, loose" for name in SCORES[:7]]
+    title = f"## With labels that other pigments explain as well ({TITLES[first]})\n\n"
+    parts.append(title + _table(found, first, loose).replace(", loose", ""))
     parts.append(f"## Where errors come from ({TITLES[last]})\n\n" + _table(found, last, WHERE))
     parts.append(f"## Recall by evidence ({TITLES[last]})\n\n" + _by_evidence(found, last))
     told = [f"{name} F1, {how}" for name in ("visible", "hidden") for how in ("told", "untold")]
@@ -91,4 +97,6 @@ def _grid(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def _number(value: float | None) -> str:
-    return "" if value is None or value != value else f"{value:.3f}"
+    if value is None or value != value:
+        return ""
+    return str(value) if isinstance(value, int) else f"{value:.3f}"

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 from baselines import BASELINES, Fitting, Judge, Said, judged
+from causes import blame, ground_holds, recall_by_evidence
 from figures import draw_figures
 from page import page_of
 from palette_spectra import allowed, palette_set
@@ -28,7 +29,6 @@ from scores import (
 )
 from specimen_spectra import specimen_set
 from spectra_sets import DOSES, Spectra, drawn_set, groups_there
-from undecided import Puzzles, blame, puzzles_of, recall_by_evidence, undecided
 
 from velatura.scene.classes import xrf_classes
 from velatura.scene.sources import SourcePlan
@@ -47,7 +47,7 @@ def main() -> None:
     cache, bank = Path(options.cache), Path(options.bank)
     plan = SourcePlan(groups=options.groups, stacks=options.stacks, seed=options.seed)
     there = {use: groups_there(bank, plan, use=use) for use in ("held_out", "calibration", "training")}
-    each = {"per_group": options.spectra, "cache": cache, "labels": Path(options.labels or bank)}
+    each = {"per_group": options.spectra, "cache": cache}
     sets = {dose: drawn_set(bank, there["held_out"], name=dose, **each) for dose in options.doses}
     tune = drawn_set(bank, there["calibration"], name="tune", **each)
 
@@ -65,11 +65,8 @@ def main() -> None:
     judges = network_judges(options.weights, sets) if options.weights != "none" else {}
     for method in options.baselines:
         judges[method] = judged(method, sets, tune=tune, fitting=Fitting(training, options.trees, cache))
-    puzzles = {dose: puzzles_of(sets[dose], plan) for dose in options.doses}
-    found = {
-        method: scored(said, sets, puzzles, labels=each["labels"], left_out=options.left_out)
-        for method, said in judges.items()
-    }
+    below = {dose: ground_holds(sets[dose], plan) for dose in options.doses}
+    found = {method: scored(said, sets, below, bank=bank, left_out=options.left_out) for method, said in judges.items()}
     figures = draw_figures(judges, sets, main=MAIN if MAIN in sets else options.doses[0])
     write(Path(options.out), found, figures)
 
@@ -90,8 +87,8 @@ def network_judges(weights: str, sets: dict[str, Spectra]) -> dict[str, dict[str
 
 
 def scored(
-    judges: dict[str, Judge], sets: dict[str, Spectra], puzzles: dict[str, Puzzles],
-    *, labels: Path, left_out: list[str],
+    judges: dict[str, Judge], sets: dict[str, Spectra], below: dict[str, np.ndarray],
+    *, bank: Path, left_out: list[str],
 ) -> dict:  # fmt: skip
     """Return all numbers of one method by set, with those of unknown specimens."""
     names = [row.name for row in xrf_classes()]
@@ -100,7 +97,9 @@ def scored(
         spectra, judge = sets[name], judges[name]
         probability, thresholds = judge.said.probability, judge.thresholds
         said = probability >= thresholds
-        numbers = presence_scores(spectra, probability, thresholds, undecided=puzzles[name].undecided)
+        numbers = presence_scores(spectra, probability, thresholds)
+        loose = presence_scores(spectra._replace(mask=spectra.loose), probability, thresholds)
+        numbers |= {f"{key}, loose": value for key, value in loose.items()}
         numbers |= unknown_scores(spectra, judge.said.unknown)
         if judge.calibrated:
             numbers |= calibration_errors(spectra, probability)
@@ -110,9 +109,9 @@ def scored(
         for told, rows in (("told", spectra.told()), ("untold", ~spectra.told())):
             part = presence_scores(spectra.rows(rows), probability[rows], thresholds)
             numbers |= {f"{key}, {told}": value for key, value in part.items() if key.endswith("F1")}
-        found[name] = numbers | missed_alone(spectra, said) | blame(spectra, said, puzzles[name])
+        found[name] = numbers | missed_alone(spectra, said) | blame(spectra, said, below[name])
         found[name]["F1 by class"] = _by_class(f1_by_class(spectra, probability, thresholds), names)
-        found[name]["recall by evidence"] = recall_by_evidence(spectra, said, labels)
+        found[name]["recall by evidence"] = recall_by_evidence(spectra, said, bank)
         found[name]["confusions"] = confusions(spectra, said, names)
     if PALETTE_SETS[1] in sets:
         found["palette"] = palette_scores(judges, sets)
@@ -126,7 +125,7 @@ def palette_scores(judges: dict[str, Judge], sets: dict[str, Spectra]) -> dict[s
     shown = {name: np.where(allowed(), judges[name].said.probability, -1.0) for name in PALETTE_SETS}
     tune, test = (sets[name] for name in PALETTE_SETS)
     thresholds = thresholds_of(tune.truth, tune.mask, shown[PALETTE_SETS[0]])
-    return presence_scores(test, shown[PALETTE_SETS[1]], thresholds, undecided=undecided(test))
+    return presence_scores(test, shown[PALETTE_SETS[1]], thresholds)
 
 
 def specimen_scores(judges: dict[str, Judge], sets: dict[str, Spectra]) -> dict:
@@ -177,7 +176,6 @@ def write(out: Path, found: dict, figures: dict[str, bytes]) -> None:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--bank", required=True, help="folder of groups NNNN.npz")
-    parser.add_argument("--labels", help="folder of the same groups with other evidence, such as against rivals")
     parser.add_argument("--cache", required=True, help="folder for drawn sets and the answers of baselines")
     parser.add_argument("--out", default="scores.md", help="the page; JSON and figures beside it")
     parser.add_argument("--weights", default="best", help="best, fast, a file, untrained, or none")
@@ -190,7 +188,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--specimens", type=int, default=256, help="stacks with specimens for a tube; 0: none")
     parser.add_argument("--kinds", nargs="*", default=list(KINDS), choices=list(KINDS), help="of specimens")
     parser.add_argument("--palette", type=int, default=384, help="stacks of one palette for a tube; 0: none")
-    parser.add_argument("--groups", type=int, default=240, help="groups of the bank's plan")
+    parser.add_argument("--groups", type=int, default=400, help="groups of the bank's plan")
     parser.add_argument("--stacks", type=int, default=512, help="stacks of a group in the bank's plan")
     parser.add_argument("--seed", type=int, default=0, help="of the bank's plan")
     return parser.parse_args()

@@ -55,24 +55,29 @@ def thresholds_of(truth: np.ndarray, mask: np.ndarray, probability: np.ndarray) 
     return np.where(np.isnan(found), np.inf, found)
 
 
-def presence_scores(
-    spectra: object, probability: np.ndarray, thresholds: np.ndarray, *, undecided: np.ndarray | None = None
-) -> dict[str, float]:
+def presence_scores(spectra: object, probability: np.ndarray, thresholds: np.ndarray) -> dict[str, float]:
     """Return macro F1 and mean average precision for every task of `tasks_of`.
 
-    undecided: visible labels bool [spectrum, class] that no method can know; those left are one task more, `decidable`.
+    Also the macro F1 of the classes that have FEW labels and more, where chance weighs less, how many these are, and
+    the F1 of all labels together.
     """
     found: dict[str, float] = {}
-    tasks = tasks_of(spectra.truth, spectra.mask, spectra.share)
-    if undecided is not None:
-        tasks["decidable"] = (0, tasks["visible"][1] & ~undecided)
-        tasks["decidable low"] = (0, tasks["low"][1] & ~undecided)
-    for name, (paint, counted) in tasks.items():
+    for name, (paint, counted) in tasks_of(spectra.truth, spectra.mask, spectra.share).items():
         truth, said = spectra.truth[:, paint, :-1], probability[:, paint]
         scores = f1_scores(truth, said, mask=counted, threshold=thresholds[paint])
+        often = (truth & counted).sum(axis=0) >= FEW
         found[f"{name} F1"] = mean_over_classes(scores)
+        found[f"{name} F1, frequent"] = mean_over_classes(scores[often])
+        found[f"{name} classes, frequent"] = int(often.sum())
+        found[f"{name} F1, micro"] = micro_f1(truth, said >= thresholds[paint], counted)
         found[f"{name} AP"] = mean_over_classes(average_precisions(truth, said, mask=counted))
     return found
+
+
+def micro_f1(truth: np.ndarray, found: np.ndarray, counted: np.ndarray) -> float:
+    """Return the F1 of all labels that count, bool arrays of one shape; NaN where there is none."""
+    asked, said = int((truth & counted).sum()), int((found & counted).sum())
+    return 2 * float((truth & found & counted).sum()) / (asked + said) if asked else float("nan")
 
 
 def f1_by_class(spectra: object, probability: np.ndarray, thresholds: np.ndarray) -> np.ndarray:

@@ -74,7 +74,8 @@ def _source_group(
         labels = labels_of(sampled, scanner, classes, options=options)
     else:
         share = _piece_shares(sampled.volume_share, options, classes)
-        labels = Labels(CERTAIN * share, np.zeros(stacks), share, 0.1 * share, np.full_like(share, np.inf))
+        certain = CERTAIN * share
+        labels = Labels(certain, np.zeros(stacks), share, 0.1 * share, np.full_like(share, np.inf), certain)
     return SourceGroup(photons, energy, lines, labels, stacks, like.instrument)
 
 

@@ -32,6 +32,8 @@ class Spectra(NamedTuple):
     """bool [spectrum, paint, class]"""
     mask: np.ndarray
     """What counts: absent, or there and detectable. bool [spectrum, paint, class]"""
+    loose: np.ndarray
+    """The same where other pigments of the library may explain a label as well."""
     share: np.ndarray
     """Volume share among the pigments of the paint, float32 [spectrum, paint, class]."""
     cover: np.ndarray
@@ -57,15 +59,10 @@ def groups_there(bank: Path, plan: SourcePlan, *, use: str) -> tuple[int, ...]:
     return tuple(number for number in getattr(split(plan), use) if (bank / f"{number:04d}.npz").is_file())
 
 
-def drawn_set(
-    bank: Path, numbers: Sequence[int], *, name: str, per_group: int, cache: Path, labels: Path | None = None
-) -> Spectra:
-    """Return a set by its name, from the cache where it is.
-
-    labels: a folder with groups of the same stacks whose evidence decides which labels count; none: the bank itself.
-    """
+def drawn_set(bank: Path, numbers: Sequence[int], *, name: str, per_group: int, cache: Path) -> Spectra:
+    """Return a set by its name, from the cache where it is."""
     path = cache / f"set-{name}-{len(numbers)}x{per_group}.npz"
-    if path.is_file() and (known := relabelled(read_set(path), labels or bank)) is not None:
+    if path.is_file() and (known := relabelled(read_set(path), bank)) is not None:
         return known
     key, classes, parts = jax.random.key(SEEDS[name]), xrf_classes(), []
     for number in numbers:
@@ -77,27 +74,28 @@ def drawn_set(
             )  # fmt: skip
             parts.append(of_drawn(drawn, np.full(len(drawn.dose), number)))
     spectra = write_set(path, joined(parts))
-    return relabelled(spectra, labels or bank) or spectra
+    return relabelled(spectra, bank) or spectra
 
 
 def relabelled(spectra: Spectra, bank: Path) -> Spectra | None:
-    """Return a stored set with the mask that the bank's evidence gives today; None where its stacks are others."""
-    mask, visible = np.zeros_like(spectra.mask), np.array([*(row.visible for row in xrf_classes()), True])
+    """Return a stored set with the masks that the bank's evidence gives today; None where its stacks are others."""
+    mask, loose = np.zeros_like(spectra.mask), np.zeros_like(spectra.mask)
+    visible = np.array([*(row.visible for row in xrf_classes()), True])
     for number in np.unique(spectra.group):
         rows = spectra.group == number
         labels, stack = read_group(bank / f"{number:04d}.npz").labels, spectra.stack[rows]
-        share = labels.share[stack]
-        if not np.array_equal(share, spectra.share[rows]):
+        there, enough = labels.share[stack] > 0, DETECTABLE / spectra.dose[rows, None, None]
+        if not np.array_equal(labels.share[stack], spectra.share[rows]):
             return None
-        evidence = np.where(share > 0, labels.delta_chi2[stack], labels.absence[stack])
-        mask[rows] = (spectra.dose[rows, None, None] * evidence >= DETECTABLE) & visible
-    return spectra._replace(mask=mask)
+        mask[rows] = (np.where(there, labels.delta_chi2[stack], labels.absence[stack]) >= enough) & visible
+        loose[rows] = (~there | (labels.unrivalled[stack] >= enough)) & visible
+    return spectra._replace(mask=mask, loose=loose)
 
 
 def of_drawn(drawn: Drawn, group: np.ndarray) -> Spectra:
     """Return what is scored of drawn spectra."""
     return Spectra(
-        drawn.features, drawn.condition, drawn.labels, drawn.mask, drawn.share,
+        drawn.features, drawn.condition, drawn.labels, drawn.mask, drawn.mask, drawn.share,
         1e3 * drawn.mass_thickness[:, 0].sum(axis=1), drawn.dose, group, drawn.stack,
     )  # fmt: skip
 

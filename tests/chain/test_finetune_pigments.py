@@ -40,7 +40,9 @@ def made_group(seed: int) -> SourceGroup:
     photons = (photons * 2.0**14 / photons.max(axis=1, keepdims=True)).astype(np.float16)
     share = np.zeros((40, 2, len(CLASSES) + 1), np.float32)
     share[:, 0, [NAMES.index(name) for name in ELEMENTS]] = amounts / amounts.sum(axis=1, keepdims=True)
-    labels = Labels(share * 1.0, np.zeros(40, np.float32), share, share * 1e-3, np.full_like(share, np.inf))
+    labels = Labels(
+        share * 1.0, np.zeros(40, np.float32), share, share * 1e-3, np.full_like(share, np.inf), share * 1.0
+    )
     return SourceGroup(photons, np.concatenate([energy, continuum]), len(energy), labels, 32, Instrument(gain=0.021))
 
 

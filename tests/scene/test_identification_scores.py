@@ -17,7 +17,7 @@ def modules():
     before = set(sys.modules)
     sys.path.insert(0, str(FOLDER))
     try:
-        names = ("scores", "undecided", "line_features", "page")
+        names = ("scores", "causes", "line_features", "page")
         yield SimpleNamespace(**{name: importlib.import_module(name) for name in names})
     finally:
         sys.path.remove(str(FOLDER))
@@ -101,22 +101,15 @@ def test_left_out_classes_are_the_positives_and_strangers_on_neither_side(module
     assert found == {"left-out AUROC": 0.5, "left-out spectra": 1}
 
 
-def test_lithopone_has_a_twin_and_vermilion_has_none(modules) -> None:
-    rows, elements = modules.undecided.compositions()
-    names = [row.name for row in modules.undecided.xrf_classes()]
-    assert "Ba" in elements
-    for name, expected in (("Zn-Ba", True), ("Hg", False), ("Br", False), ("Cu", False)):
-        column = names.index(name)
-        assert modules.undecided._open(rows[column], rows, column) is expected, name
-
-
-def test_zinc_white_with_barium_white_leaves_lithopone_open(modules) -> None:
-    rows, _ = modules.undecided.compositions()
-    names = [row.name for row in modules.undecided.xrf_classes()]
-    held = rows[names.index("Zn")] + rows[names.index("Ba")]
-    assert modules.undecided._open(held, rows, names.index("Zn-Ba"))
-    assert not modules.undecided._open(held, rows, names.index("Ti-Ba"))
-    assert not modules.undecided._open(held + rows[names.index("Hg")], rows, names.index("Hg"))
+def test_wrong_answers_are_sorted_by_where_their_class_lies(modules) -> None:
+    truth = np.zeros((2, 2, 4))
+    truth[0, 1, 0] = truth[1, 0, 2] = 1
+    said = np.zeros((2, 2, 3), bool)
+    said[0, 0, 0] = said[0, 0, 1] = said[1, 0, 2] = said[1, 1, 2] = True
+    found = modules.causes.blame(_set(truth), said, np.zeros((2, 3), bool))
+    assert found["wrongly visible: in the hidden paint"] == found["wrongly visible: nowhere"] == 0.5
+    assert found["wrongly visible: in the ground"] == 0
+    assert found["wrongly hidden: in the visible paint"] == 1
 
 
 def test_lines_of_known_areas_are_found_again(modules) -> None:

@@ -50,3 +50,15 @@ def test_white_of_zinc_and_barium_stands_for_lithopone_and_nothing_for_vermilion
     assert kept[alone, vermilion].mean() > 0.9
     excused = strict.absence[:, 0] * 1e4 < 25
     assert excused[seen[:, lithopone] & ~kept[:, lithopone]][:, [NUMBER["Zn"], NUMBER["Ba"]]].mean() > 0.7
+
+
+def test_nothing_is_hidden_where_one_paint_would_look_the_same(judged) -> None:
+    plain, strict = judged
+    buried = plain.share[:, 1] > 0
+    order = np.broadcast_to(plain.order[:, None], buried.shape)
+    assert buried.any()
+    assert np.all(strict.delta_chi2[:, 1][buried] <= order[buried])
+    stirred = buried & (plain.share[:, 0] == 0)
+    assert np.all(strict.absence[:, 0][stirred] <= order[stirred])
+    assert np.any(strict.delta_chi2[:, 1] * 1e5 >= 25)
+    np.testing.assert_array_equal(strict.unrivalled, plain.delta_chi2)

@@ -51,6 +51,17 @@ def test_stacks_that_are_kept_back_are_never_drawn_for_training(group) -> None:
         draw(group._replace(training=32), CLASSES, key=jax.random.key(0), kept_back=True)
 
 
+def test_what_can_be_decided_can_be_seen(group) -> None:
+    drawn = draw(group, CLASSES, 400, key=jax.random.key(2), counts=(1e5, 1e5))
+    assert not (drawn.mask & ~drawn.seen).any()
+    assert (drawn.labels & drawn.seen & ~drawn.mask).any()
+    evidence = group.labels.unrivalled[drawn.stack] * drawn.dose[:, None, None]
+    np.testing.assert_array_equal((drawn.labels & drawn.seen)[..., :-1], (evidence >= 25)[..., :-1])
+    mixed = drawn.dose * group.labels.order[drawn.stack] < 25
+    assert (drawn.labels & drawn.mask)[~mixed, 1].any()
+    assert not (drawn.labels & drawn.mask)[mixed, 1].any()
+
+
 def test_the_same_key_gives_the_same_batch(group) -> None:
     one, again, other = (draw(group, CLASSES, 16, key=jax.random.key(seed)) for seed in (5, 5, 6))
     for same, equal in zip(one, again, strict=True):
@@ -76,7 +87,8 @@ def test_what_is_there_but_cannot_be_seen_is_not_learned(group) -> None:
         evidence = batch.dose[:, None, None] * group.labels.delta_chi2[batch.stack]
         np.testing.assert_array_equal(batch.mask & batch.labels, batch.labels & (evidence >= DETECTABLE))
         assert not batch.mask[..., invisible].any()
-        assert batch.mask[..., ~np.array(invisible)][~batch.labels[..., ~np.array(invisible)]].all()
+        assert not batch.seen[..., invisible].any()
+        assert batch.seen[..., ~np.array(invisible)][~batch.labels[..., ~np.array(invisible)]].all()
     assert (faint.mask & faint.labels).sum() < (bright.mask & bright.labels).sum()
     assert not (faint.order & ~bright.order).any()
 

@@ -69,7 +69,7 @@ def test_calibration_finds_scale_and_offset(rng) -> None:
     truth = rng.random(logits.shape) < sigmoid(0.5 * logits - 1.0)
     embedding = rng.normal(2, 3, (number, 256)).astype(np.float32)
     raw = Raw(logits, logits, logits[:, 0, 0], logits[:, :, 0], embedding)
-    drawn = Drawn(*[logits] * 9)._replace(labels=truth, mask=np.ones_like(truth))
+    drawn = Drawn(*[logits] * 10)._replace(labels=truth, mask=np.ones_like(truth), seen=np.ones_like(truth))
     spectra = Spectra(drawn, truth[..., -1].any(axis=1), ~truth[..., -1].any(axis=1))
     found = calibrate(raw, spectra, usual=embedding)
     np.testing.assert_allclose(found.scale, 0.5, atol=0.03)

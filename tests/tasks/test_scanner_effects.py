@@ -29,7 +29,7 @@ def group():
     photons = np.concatenate([amounts[:, owner] * weight, np.tile(3e-4 * np.exp(-continuum / 12), (64, 1))], axis=1)
     photons = (photons * 2.0**14 / photons.max(axis=1, keepdims=True)).astype(np.float16)
     empty = np.zeros((64, 2, len(CLASSES) + 1), np.float32)
-    labels = Labels(empty, np.zeros(64, np.float32), empty, empty, np.full_like(empty, np.inf))
+    labels = Labels(empty, np.zeros(64, np.float32), empty, empty, np.full_like(empty, np.inf), empty)
     return SourceGroup(photons, np.concatenate([energy, continuum]), len(energy), labels, 64, Instrument(gain=0.021))
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from velatura.base.progress import Progress, silent
+from velatura.chain.steps import file_hash
 from velatura.train.recipes import chosen_recipe
 
 BANK, WEIGHTS = "bank", "pigments.safetensors"
@@ -31,7 +32,7 @@ class Recipe:
     """Spectra in a step."""
     rate: float = 1.5e-3
     """Largest learning rate."""
-    groups: int = 240
+    groups: int = 400
     """Tubes and geometries in the bank; a tenth is held out."""
     stacks: int = 512
     """Stacks of paint in each group."""
@@ -41,7 +42,7 @@ class Recipe:
     teacher: str = ""
     """Weights to learn from beside the truth: a file, best or fast; none if empty."""
     begin: str = ""
-    """Weights to go on from, with other batches than a training from nothing sees: a file, best or fast."""
+    """Weights to go on from, with other batches than they have seen: a file, best or fast."""
 
 
 RECIPES = {
@@ -78,17 +79,26 @@ def train_pigments(
     run = open_run(Path(folder), asdict(recipe))
     plan = SourcePlan(groups=recipe.groups, stacks=recipe.stacks, seed=recipe.seed)
     where = complete_bank(bank or run.folder / BANK, plan, progress=progress)
+    began = load_pigments(recipe.begin) if recipe.begin else None
     first = jax.random.key(recipe.seed)
-    classes, keys = xrf_classes(), jax.random.split(jax.random.fold_in(first, 1) if recipe.begin else first, 3)
+    first = jax.random.fold_in(first, _number_of(recipe.begin)) if began else first
+    classes, keys = xrf_classes(), jax.random.split(first, 3)
     groups = read_groups(where, split(plan).training)
     draw = Lessons(groups, classes, key=keys[0], size=recipe.size, left_out=recipe.left_out)
     if recipe.teacher:
         draw = Pupil(draw, load_pigments(recipe.teacher))
     rule = optimiser(recipe.steps, rate=recipe.rate)
-    net = load_pigments(recipe.begin).net if recipe.begin else build(recipe.design, shapes_for(classes), key=keys[1])
+    net = began.net if began else build(recipe.design, shapes_for(classes), key=keys[1])
     options = {"optimiser": rule, "key": keys[2], "steps": recipe.steps, "progress": progress}
     net = trained(run, loss, draw, state=start(net, rule), **options)
     return _published(run.folder, net, recipe, groups=groups, bank=where, plan=plan)
+
+
+def _number_of(weights: str) -> int:
+    """A number of 32 bits that the bytes of some weights decide."""
+    from velatura.tasks.pigment_model import shipped
+
+    return int(str(file_hash(shipped(weights) or Path(weights)))[:8], 16)
 
 
 def complete_bank(folder: Path, plan: Any, *, progress: Progress = silent) -> Path:

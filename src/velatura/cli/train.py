@@ -31,6 +31,7 @@ def pigments(
     seed: Annotated[int | None, Parameter(name="--seed")] = None,
     leave_out: Annotated[tuple[str, ...], Parameter(name="--leave-out", negative="")] = (),
     teacher: Annotated[str | None, Parameter(name="--teacher")] = None,
+    begin: Annotated[str | None, Parameter(name="--begin")] = None,
     bank: Annotated[Path | None, Parameter(name="--bank")] = None,
     finetune: Annotated[bool, Parameter(name="--finetune", negative="", group=ADAPT)] = False,
     weights: Annotated[str, Parameter(name="--weights", group=ADAPT)] = "best",
@@ -62,6 +63,8 @@ def pigments(
         XRF classes that the network never sees, to test how it meets the unknown.
     teacher
         Weights to imitate: best, fast or a file.
+    begin
+        Weights to go on from: best, fast or a file, in place of the recipe's.
     bank
         Folder of stacks of another run of the same recipe, to be used again.
     finetune
@@ -80,9 +83,8 @@ def pigments(
     elif scan or spots or instrument:
         raise InputError("--scan, --spots and --instrument adapt weights. Add --finetune")
     else:
-        asked = _asked(
-            recipe, design=design, steps=steps, groups=groups, seed=seed, left_out=leave_out, teacher=teacher
-        )
+        numbers = {"steps": steps, "groups": groups, "seed": seed}
+        asked = _asked(recipe, design=design, left_out=leave_out, teacher=teacher, begin=begin, **numbers)
         _train(output, asked, bank=bank)
 
 

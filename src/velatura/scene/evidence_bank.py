@@ -48,6 +48,8 @@ class Labels(NamedTuple):
     absence: np.ndarray
     """How well it shows that an absent class is absent, same unit; infinite unless `rivals.decided` has found that it
     could stand for one that is there. Means nothing for classes that are there."""
+    unrivalled: np.ndarray
+    """`delta_chi2` as it is before `rivals.decided`: with no other pigments than those of the stack."""
 
 
 class Nulls(NamedTuple):
@@ -87,7 +89,7 @@ def labels_of(
         evidence[rows], order[rows] = _evidence(parts, scanner, belongs, classes, cells)
     progress("evidence", len(evidence), len(evidence))
     absence = np.full_like(evidence, np.inf)
-    return Labels(evidence, order, sampled.volume_share @ belongs, sampled.mass_thickness @ belongs, absence)
+    return Labels(evidence, order, sampled.volume_share @ belongs, sampled.mass_thickness @ belongs, absence, evidence)
 
 
 def _evidence(

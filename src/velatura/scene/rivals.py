@@ -5,7 +5,9 @@ question decides which answers can be right or wrong at all: the same volume of 
 mixture of those that share one of its elements, and the class itself may lie in the other paint instead. Zinc white
 with barium white stands for lithopone; then nobody can tell which of the three is there, and none of the three counts.
 
-What replaces the pigment is computed exactly at full exchange and mixed linearly, with amounts of zero or more.
+What replaces the pigment is computed exactly at full exchange and mixed linearly, with amounts of zero or more. Where
+one paint of the pigments of both would look the same, nothing counts as hidden, and nothing that is hidden counts as
+absent from the visible paint.
 """
 
 from collections.abc import Iterator, Sequence
@@ -21,6 +23,7 @@ from velatura.physics.simulate import Scanner
 from velatura.scene.classes import XrfClass, class_matrix
 from velatura.scene.evidence_bank import (
     BLOCK,
+    HIDDEN,
     Labels,
     Nulls,
     block_rows,
@@ -60,13 +63,17 @@ def decided(
         parts = parts_of(block_rows(sampled, rows), scanner.elements, options=options)
         owner, labelled = owners_of(parts, belongs), np.argwhere(chi2[rows] > 0)
         contest = _contest(parts, owner, labelled, volumes, rivals)
-        for (stack, paint, group), (left, taken) in zip(
+        for (stack, paint, group), found in zip(
             labelled + np.array([start, 0, 0]), _settled(parts, contest, scanner, cells), strict=True
         ):
-            chi2[stack, paint, group] = min(chi2[stack, paint, group], left)
-            for where, other in taken:
-                absence[stack, where, other] = min(absence[stack, where, other], left)
+            chi2[stack, paint, group] = min(chi2[stack, paint, group], found.left)
+            for where, other in found.taken:
+                absence[stack, where, other] = min(absence[stack, where, other], found.left)
+            absence[stack, 1 - paint, group] = min(absence[stack, 1 - paint, group], found.swapped)
     progress("rivals", len(chi2), len(chi2))
+    stirred, order = (labels.share[:, 1] > 0) & (labels.share[:, 0] <= 0), labels.order[:, None]
+    chi2[:, 1] = np.minimum(chi2[:, 1], order)
+    absence[:, 0] = np.where(stirred, np.minimum(absence[:, 0], order), absence[:, 0])
     return labels._replace(delta_chi2=chi2, absence=absence)
 
 
@@ -87,6 +94,8 @@ class _Contest(NamedTuple):
     """Paint and class of what comes in, int [exchange, 2]."""
     held: np.ndarray
     """Element masses of the whole stack then [exchange, slot, element]."""
+    moved: np.ndarray
+    """Whether the class itself lies in the other paint then, bool [exchange]."""
 
 
 def _contest(
@@ -103,19 +112,29 @@ def _contest(
             filled = nulls.held[number].copy()
             filled[PAINTS[paint]] += volume * (volumes[other] - parts.binder)
             null, place, held = [*null, number], [*place, (paint, other)], [*held, filled]
-        if (owner[stack, 1 - paint] >= 0).any():
+        if paint == 0 or (owner[stack, 0] >= 0).any():
             moved = nulls.held[number].copy()
             moved[PAINTS[1 - paint]] += own
             null, place, held = [*null, number], [*place, (1 - paint, group)], [*held, moved]
-    shape = parts.mass.shape[2]
-    empty = np.zeros((0, len(SLOTS), shape))
-    return _Contest(nulls, np.array(null, int), np.array(place, int).reshape(-1, 2), np.array(held) if held else empty)
+    owners, places = np.array(null, int), np.array(place, int).reshape(-1, 2)
+    whole = np.array(held).reshape(-1, len(SLOTS), parts.mass.shape[2])
+    return _Contest(nulls, owners, places, whole, places[:, 1] == labelled[owners, 2])
 
 
-def _settled(
-    parts: Parts, contest: _Contest, scanner: Scanner, cells: int
-) -> Iterator[tuple[float, list[tuple[int, int]]]]:
-    """Yield for each label what the best exchange leaves unexplained, and which paints and classes it takes."""
+class _Found(NamedTuple):
+    """What came out for one label."""
+
+    left: float
+    """Delta chi2 that the best exchange leaves."""
+    taken: list[tuple[int, int]]
+    """Paints and classes that this exchange takes."""
+    swapped: float
+    """What is left where the class itself lies in the other paint, which may be a new one beneath."""
+
+
+def _settled(parts: Parts, contest: _Contest, scanner: Scanner, cells: int) -> Iterator[_Found]:
+    """Yield what came out for each label. A paint beneath that is not there is no rival of what is visible."""
+    buried = np.any(parts.mass[:, HIDDEN], axis=(1, 2))
     response = windows(scanner)
     truth, base, free = columns_of(parts, contest.nulls, scanner, cells=cells)
     plain = in_slots(parts.mass, np.broadcast_to(SLOT, parts.mass.shape[:2]))
@@ -126,11 +145,17 @@ def _settled(
         fixed = spanned(free[number])
         target, columns = truth[number] - base[number], filled[rows]
         target, columns = target - fixed.T @ (fixed @ target), columns - (columns @ fixed.T) @ fixed
-        amount, left = nnls(columns.T, target) if rows.any() else (np.zeros(0), np.linalg.norm(target))
-        yield (
-            float(left) ** 2,
-            [(int(w), int(k)) for (w, k), a in zip(contest.place[rows], amount, strict=True) if a > TAKEN],
-        )
+        new = contest.moved[rows] & ~buried[contest.nulls.stack[number]]
+        amount, left = _nonnegative(columns[~new], target)
+        _, swapped = _nonnegative(columns[contest.moved[rows]], target)
+        taken = [(int(w), int(k)) for (w, k), a in zip(contest.place[rows][~new], amount, strict=True) if a > TAKEN]
+        yield _Found(left, taken, swapped)
+
+
+def _nonnegative(columns: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, float]:
+    """Amounts of zero or more of columns [k, w] that explain a target [w] best, and the square that they leave."""
+    amount, left = nnls(columns.T, target) if len(columns) else (np.zeros(0), np.linalg.norm(target))
+    return amount, float(left) ** 2
 
 
 def _volumes(classes: Sequence[XrfClass], elements: tuple[str, ...], table: Materials) -> np.ndarray:

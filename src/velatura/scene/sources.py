@@ -105,26 +105,26 @@ def split(plan: SourcePlan) -> Split:
 def drawn_of(plan: SourcePlan, number: int) -> Sampling:
     """Return how the stacks of one group are drawn: as planned, with strangers in every third group or so.
 
-    Metals are drawn as powder (shell gold) unless the plan names a palette.
+    Metals are drawn as powder (shell gold) unless the plan names a palette. In every second group for training all
+    stacks have a hidden paint: few hidden paints can be told from a mixture, and a network learns from those alone.
     """
     names = plan.drawn.palette or tuple(name for name, row in plan.drawn.table.items() if row.kind == "pigment")
+    taught = number in split(plan).training
+    drawn = replace(plan.drawn, palette=names, hidden=1.0 if taught and number % 2 else plan.drawn.hidden)
     if number % plan.strange_every != 1 % plan.strange_every:
-        return replace(plan.drawn, palette=names)
-    family = UNSEEN if number not in split(plan).training else FAMILIES[number // plan.strange_every % len(FAMILIES)]
+        return drawn
+    family = FAMILIES[number // plan.strange_every % len(FAMILIES)] if taught else UNSEEN
     rng = np.random.default_rng((plan.seed, number, 2))
     table = strangers(family, compounds=COMPOUNDS, pieces=PIECES, rng=rng, table=plan.drawn.table)
     made_up = tuple(name for name in table if is_stranger(name))
     pieces = tuple(name for name in made_up if name.startswith(PIECE))
-    return replace(plan.drawn, palette=(*names, *made_up), table=table, pieces=pieces, bare=BARE)
+    return replace(drawn, palette=(*names, *made_up), table=table, pieces=pieces, bare=BARE)
 
 
-def source_group(
-    plan: SourcePlan, number: int, *, against_rivals: bool = False, progress: Progress = silent
-) -> SourceGroup:
-    """Compute one group of a bank: 15 ms a stack on two cores for the evidence, and seconds to compile for its tube.
+def source_group(plan: SourcePlan, number: int, *, progress: Progress = silent) -> SourceGroup:
+    """Compute one group of a bank: 25 ms a stack on two cores for the evidence, and seconds to compile for its tube.
 
-    against_rivals: with the evidence of `rivals.decided`, for scores of what physics alone can tell. Raises InputError
-    for a number that the bank does not have.
+    Raises InputError for a number that the bank does not have.
     """
     if not 0 <= number < plan.groups:
         raise InputError(f"the bank has the groups 0 to {plan.groups - 1}; asked for {number}")
@@ -135,8 +135,7 @@ def source_group(
     sampled = sample_stacks(plan.stacks, scanner.elements, options=drawn, rng=rng)
     classes = xrf_classes(drawn.table)
     labels = labels_of(sampled, scanner, classes, options=drawn, cells=plan.cells, progress=progress)
-    if against_rivals:
-        labels = decided(labels, sampled, scanner, classes=classes, options=drawn, cells=plan.cells, progress=progress)
+    labels = decided(labels, sampled, scanner, classes=classes, options=drawn, cells=plan.cells, progress=progress)
     labels = _folded(labels, [is_stranger(row.name) for row in classes])
     photons, energy, lines = sources_of(sampled.packed, scanner, cells=plan.cells)
     kept_back = 0 if number not in split(plan).training else max(1, round(plan.kept_back * plan.stacks))
@@ -156,14 +155,17 @@ def _folded(labels: Labels, strange: Sequence[bool]) -> Labels:
     def folded(values: np.ndarray, last: np.ndarray) -> np.ndarray:
         return np.concatenate([values[..., known], last[..., None]], axis=-1)
 
-    chi2, absence = labels.delta_chi2, labels.absence
+    def best(values: np.ndarray) -> np.ndarray:
+        return folded(values, values[..., ~known].max(axis=-1, initial=0.0))
+
+    def total(values: np.ndarray) -> np.ndarray:
+        return folded(values, values[..., ~known].sum(axis=-1))
+
+    absence = folded(labels.absence, labels.absence[..., ~known].min(axis=-1, initial=np.inf))
     return Labels(
-        folded(chi2, chi2[..., ~known].max(axis=-1, initial=0.0)),
-        labels.order,
-        folded(labels.share, labels.share[..., ~known].sum(axis=-1)),
-        folded(labels.mass_thickness, labels.mass_thickness[..., ~known].sum(axis=-1)),
-        folded(absence, np.full_like(absence[..., 0], np.inf)),
-    )
+        best(labels.delta_chi2), labels.order, total(labels.share), total(labels.mass_thickness), absence,
+        best(labels.unrivalled),
+    )  # fmt: skip
 
 
 def sources_of(packed: Packed, scanner: Scanner, *, cells: int) -> tuple[np.ndarray, np.ndarray, int]:

@@ -48,7 +48,10 @@ class Drawn(NamedTuple):
     labels: np.ndarray
     """Whether a class is there, bool [spectrum, paint, class]."""
     mask: np.ndarray
-    """Whether that is to be learned, bool [spectrum, paint, class]: not for what is there but cannot be seen."""
+    """Whether that can be decided, bool [spectrum, paint, class]: not what is there but cannot be seen, nor what other
+    pigments explain as well."""
+    seen: np.ndarray
+    """The same, whatever other pigments might explain, bool [spectrum, paint, class]: there a guess has a sense."""
     share: np.ndarray
     """Volume share of the class among the pigments of its paint, float32 [spectrum, paint, class]."""
     mass_thickness: np.ndarray
@@ -137,15 +140,26 @@ def draw(
     features, shows = _counts(group.photons[stack], seen, dose, drifts, added, key=jax.random.fold_in(key, 1))
     known = rng.random(number) < KNOWN
     share = group.labels.share[stack]
-    evidence = dose[:, None, None] * np.where(share > 0, group.labels.delta_chi2[stack], group.labels.absence[stack])
-    labels, mask = share > 0, (evidence >= DETECTABLE) & np.array([*(row.visible for row in classes), True])
+    labels, mask, shown = _decidable(group, classes, stack, dose)
     strange, shows = added.share.any(axis=1), np.asarray(shows) >= DETECTABLE
     mask[:, 0, -1] = np.where(strange, (labels & mask)[:, 0, -1] | shows, mask[:, 0, -1])
     labels[:, 0, -1] |= strange
+    shown[strange, 0, -1] = mask[strange, 0, -1]
     return Drawn(
-        np.asarray(features), known[:, None] * seen.condition, labels, mask, share, group.labels.mass_thickness[stack],
-        dose * group.labels.order[stack] >= DETECTABLE, dose, stack,
+        np.asarray(features), known[:, None] * seen.condition, labels, mask, shown, share,
+        group.labels.mass_thickness[stack], dose * group.labels.order[stack] >= DETECTABLE, dose, stack,
     )  # fmt: skip
+
+
+def _decidable(
+    group: SourceGroup, classes: tuple[XrfClass, ...], stack: np.ndarray, dose: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Labels, mask and seen of `Drawn`, before lines of no element are added."""
+    held, enough = group.labels, DETECTABLE / dose[:, None, None]
+    there, visible = held.share[stack] > 0, np.array([*(row.visible for row in classes), True])
+    mask = np.where(there, held.delta_chi2[stack], held.absence[stack]) >= enough
+    seen = ~there | (held.unrivalled[stack] >= enough)
+    return there, mask & visible, seen & visible
 
 
 def joined(parts: Sequence[Drawn]) -> Drawn:

@@ -79,15 +79,17 @@ def calibrate(raw: Raw, spectra: Spectra, *, usual: np.ndarray) -> Calibration:
     """Return the calibration of a network from its outputs for held-out spectra.
 
     usual: its embeddings of spectra of pigments [n, 256], from which strangeness is counted. Each paint's logits get
-    one scale (Guo et al., ICML 2017) and each class an offset, by maximum likelihood; then each class the threshold of
-    the best F1.
+    one scale (Guo et al., ICML 2017) and each class an offset, by maximum likelihood, from all that can be seen; then
+    each class the threshold of the best F1, from what can be decided.
     """
     classes = raw.presence.shape[2] - 1
-    labels, mask = spectra.drawn.labels[..., :classes], spectra.drawn.mask[..., :classes]
+    labels, mask, seen = (
+        part[..., :classes] for part in (spectra.drawn.labels, spectra.drawn.mask, spectra.drawn.seen)
+    )
     scale, offset, thresholds = np.ones(2), np.zeros((2, classes)), np.full((2, classes), 0.5)
     for paint in range(2):
         logits = raw.presence[:, paint, :classes]
-        scale[paint], offset[paint] = _platt(logits, labels[:, paint], mask[:, paint])
+        scale[paint], offset[paint] = _platt(logits, labels[:, paint], seen[:, paint])
         said = sigmoid(logits * scale[paint] + offset[paint])
         thresholds[paint] = _thresholds(labels[:, paint], said, mask[:, paint])
     centre, whiten = _whitening(usual)
@@ -116,7 +118,8 @@ def scores(answers: Answers, spectra: Spectra, thresholds: np.ndarray) -> dict[s
     """Return macro F1, average precision, calibration error and AUROC; thresholds: [paint, class].
 
     visible, hidden: over all spectra; beneath: hidden classes where there is a hidden paint; low: over spectra with a
-    pigment of 5 % or less that shows, whether such pigments are found and absent ones are not. Nearly all labels are
+    pigment of 5 % or less that shows, whether such pigments are found and absent ones are not. All these count what can
+    be decided; the calibration errors count what can be seen, for which probabilities are made. Nearly all labels are
     absent and easily so: calibration_error_said leaves out those given less than 5 %.
     """
     drawn, classes = spectra.drawn, answers.probability.shape[2]
@@ -130,8 +133,9 @@ def scores(answers: Answers, spectra: Spectra, thresholds: np.ndarray) -> dict[s
         truth, said = labels[:, paint], answers.probability[:, paint]
         found[f"f1_{name}"] = macro_f1(truth, said, mask=counts, threshold=thresholds[paint])
         found[f"precision_{name}"] = mean_over_classes(average_precisions(truth, said, mask=counts))
-    found["calibration_error"] = expected_calibration_error(labels, answers.probability, mask=mask)
-    said = mask & (answers.probability > SAID)
+    seen = drawn.seen[..., :classes]
+    found["calibration_error"] = expected_calibration_error(labels, answers.probability, mask=seen)
+    said = seen & (answers.probability > SAID)
     found["calibration_error_said"] = expected_calibration_error(labels, answers.probability, mask=said)
     for name, values in (("unknown", answers.unknown), ("strangeness", answers.strangeness)):
         found[f"auroc_{name}"] = auroc(values[spectra.pure], values[spectra.stranger])

@@ -25,6 +25,7 @@ VIEWS = 8  # instruments in a batch
 ROUND = 8  # steps that look through the same instruments: their responses cost more than the spectra
 COUNTS = (1e3, 1e5)  # range of the dose
 INVENTED = 0.1  # share of spectra with lines of elements that do not exist
+UNSURE = 0.15  # weight of labels that other pigments explain as well: what to say there is a guess
 SHARES, HIDDEN, MASS = 0.1, 0.1, 0.02  # weight of the other losses beside that of presence
 LEAST_MASS = 1e-3  # mg/cm2
 MG = 1e3  # mg in a g
@@ -38,7 +39,7 @@ class Batch(NamedTuple):
     labels: np.ndarray
     """1 where the class is there."""
     mask: np.ndarray
-    """1 where that counts."""
+    """1 where that counts, less where other pigments may stand for it."""
     shares: np.ndarray
     """Mass shares among the classes that can be seen; a row of zeros does not count."""
     mass: np.ndarray
@@ -112,7 +113,7 @@ class Pupil:
         batch = self._lessons(step)
         said = sigmoid(raw_outputs(self._teacher.net, batch.features, batch.condition).presence)
         seen = np.array([*(row.visible for row in self._teacher.classes), True], np.float32)
-        labels = np.where(batch.mask > 0, (batch.labels + said) / 2, said)
+        labels = (batch.mask * batch.labels + said) / (batch.mask + 1)
         return batch._replace(labels=labels, mask=np.broadcast_to(seen, labels.shape).copy())
 
 
@@ -134,8 +135,18 @@ def batch_of(drawn: Sequence[Drawn], classes: Sequence[XrfClass]) -> Batch:
     shares = np.where(counted, mass / np.where(counted, whole[:, :, None], 1.0), 0.0)
     beneath = every.labels[:, 1].any(axis=1)
     hidden = np.where(every.order & beneath, 1.0, np.where(beneath, -1.0, 0.0))
-    arrays = every.features, every.condition, every.labels, every.mask, shares, whole, hidden
+    arrays = every.features, every.condition, every.labels, _weights(every), shares, whole, hidden
     return Batch(*(np.asarray(array, np.float32) for array in arrays))
+
+
+def _weights(every: Drawn) -> np.ndarray:
+    """How much each label counts [n, paint, class]: 1 where it can be decided, or where only the order cannot.
+
+    Whether a class lies beneath or in the visible paint is asked of both sides alike, so that the answer is a fair bet.
+    """
+    swapped = every.labels[:, ::-1] & ~every.labels
+    swapped[:, 1] |= every.labels[:, 1] & ~every.order[:, None]
+    return every.seen * np.where(every.mask | swapped, 1.0, UNSURE)
 
 
 def loss(net: SpectrumNet, batch: Batch, *, key: PRNGKeyArray) -> Float[Array, ""]:
@@ -160,4 +171,4 @@ def loss(net: SpectrumNet, batch: Batch, *, key: PRNGKeyArray) -> Float[Array, "
 def optimiser(steps: int, *, rate: float = 1e-3) -> optax.GradientTransformation:
     """Return AdamW (Loshchilov and Hutter, ICLR 2019) with a short rise of the rate and a fall by half a cosine."""
     schedule = optax.warmup_cosine_decay_schedule(0.0, rate, min(500, steps // 10 + 1), steps, rate / 100)
-    return optax.chain(optax.clip_by_global_norm(1.0), optax.adamw(schedule, weight_decay=1e-4))
+    return optax.chain(optax.clip_by_global_norm(1.0), optax.adamw(schedule, weight_decay=0.03))
