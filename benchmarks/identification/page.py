@@ -38,9 +38,8 @@ def page_of(found: dict, figures: Sequence[str]) -> str:
         parts.append(title + _table(found, "palette", SCORES[:7]))
     first, last = doses[0], doses[-1]
     steady = [f"{name} {what}" for name in ("visible", "hidden", "low") for what in STEADY]
-    parts.append(
-        f"## Less chance: frequent classes, all labels together ({TITLES[first]})\n\n" + _table(found, first, steady)
-    )
+    title = f"## Less chance: frequent classes, and all labels together ({TITLES[first]})\n\n"
+    parts.append(title + _table(found, first, steady))
     loose = [f"{name}, loose" for name in SCORES[:7]]
     title = f"## With labels that other pigments explain as well ({TITLES[first]})\n\n"
     parts.append(title + _table(found, first, loose).replace(", loose", ""))

@@ -19,7 +19,7 @@ def judged(request):
     scanner = prepare(preset("laboratory").rebinned(512), sample_elements(options))
     sampled = sample_stacks(60, scanner.elements, options=options, rng=np.random.default_rng(0))
     labels = labels_of(sampled, scanner, CLASSES, options=options)
-    return labels, decided(labels, sampled, scanner, classes=CLASSES, options=options)
+    return labels, decided(sampled, scanner, CLASSES, options=options)
 
 
 def test_rivals_share_an_element_and_can_be_seen() -> None:

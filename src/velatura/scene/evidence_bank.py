@@ -65,6 +65,38 @@ class Nulls(NamedTuple):
     """Slot that receives them, int [null, part]."""
 
 
+class Compared(NamedTuple):
+    """Spectra of stacks and of their null stacks for one count, weighted so that their squares sum to chi2."""
+
+    truth: np.ndarray
+    """[null, w]"""
+    null: np.ndarray
+    """[null, w]"""
+    columns: np.ndarray
+    """Derivatives of the null stacks by their parts, zero where one cannot move, and by the dose [null, k, w]."""
+    weight: np.ndarray
+    """What spectra of further stacks are to be multiplied by [null, w]."""
+
+    def rows(self, chosen: slice) -> "Compared":
+        """Return some of them."""
+        return Compared(*(part[chosen] for part in self))
+
+
+class Evidence(NamedTuple):
+    """What came out for a block of stacks, and the spectra by which it did."""
+
+    labels: np.ndarray
+    """int [label, (stack, paint, class)]"""
+    delta_chi2: np.ndarray
+    """[label]"""
+    order: np.ndarray
+    """[stack]"""
+    nulls: Nulls
+    """The stacks without each class [label]."""
+    spectra: Compared
+    """Of these."""
+
+
 def labels_of(
     sampled: Sampled,
     scanner: Scanner,
@@ -80,22 +112,23 @@ def labels_of(
     layer for secondary fluorescence. About 40 spectra a stack are computed.
     """
     belongs = class_matrix(pigments_of(options), classes, table=options.table)
-    evidence = np.zeros((len(sampled.thickness), len(PAINTS), len(classes)), np.float32)
-    order = np.zeros(len(evidence), np.float32)
-    for start in range(0, len(evidence), BLOCK):
-        progress("evidence", start, len(evidence))
+    found = np.zeros((len(sampled.thickness), len(PAINTS), len(classes)), np.float32)
+    order = np.zeros(len(found), np.float32)
+    for start in range(0, len(found), BLOCK):
+        progress("evidence", start, len(found))
         rows = slice(start, start + BLOCK)
         parts = parts_of(block_rows(sampled, rows), scanner.elements, options=options)
-        evidence[rows], order[rows] = _evidence(parts, scanner, belongs, classes, cells)
-    progress("evidence", len(evidence), len(evidence))
-    absence = np.full_like(evidence, np.inf)
-    return Labels(evidence, order, sampled.volume_share @ belongs, sampled.mass_thickness @ belongs, absence, evidence)
+        evidence = block_evidence(parts, scanner, belongs, classes=classes, cells=cells)
+        found[rows][tuple(evidence.labels.T)], order[rows] = evidence.delta_chi2, evidence.order
+    progress("evidence", len(found), len(found))
+    absence = np.full_like(found, np.inf)
+    return Labels(found, order, sampled.volume_share @ belongs, sampled.mass_thickness @ belongs, absence, found)
 
 
-def _evidence(
-    parts: Parts, scanner: Scanner, belongs: np.ndarray, classes: Sequence[XrfClass], cells: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Delta chi2 [stack, paint, class] and [stack] of one block."""
+def block_evidence(
+    parts: Parts, scanner: Scanner, belongs: np.ndarray, *, classes: Sequence[XrfClass], cells: int
+) -> Evidence:
+    """Return the evidence of all labels of one block that lines can show; belongs: of `class_matrix`."""
     owner = owners_of(parts, belongs)
     labels = np.array(
         [
@@ -103,26 +136,20 @@ def _evidence(
             for stack, paint in np.ndindex(owner.shape[:2])
             for group in np.unique(owner[stack, paint])
             if group >= 0 and classes[group].visible
-        ]
+        ],
+        int,
     ).reshape(-1, 3)
     buried = np.flatnonzero(parts.mass[:, HIDDEN].any(axis=(1, 2)))
-    nulls = [
-        without_class(parts, owner, labels),
-        _without_layer(parts, buried),
-        _merged(parts, buried),
-    ]
-    truth, base, columns = columns_of(
-        parts, Nulls(*map(np.concatenate, zip(*nulls, strict=True))), scanner, cells=cells
-    )
-    alone, *mixed = np.split(_unexplained(columns, truth - base), len(labels) + len(buried) * np.arange(2))
+    nulls = [without_class(parts, owner, labels), _without_layer(parts, buried), _merged(parts, buried)]
+    spectra = compared(parts, Nulls(*map(np.concatenate, zip(*nulls, strict=True))), scanner, cells=cells)
+    target = spectra.truth - spectra.null
+    alone, *mixed = np.split(_unexplained(spectra.columns, target), len(labels) + len(buried) * np.arange(2))
     layerless = slice(len(labels), len(labels) + len(buried))
-    columns[layerless, HIDDEN] = 0.0
-    removed = _unexplained(columns[layerless], (truth - base)[layerless])
+    spectra.columns[layerless, HIDDEN] = 0.0
     order, layer = np.zeros(len(owner)), np.full(len(owner), np.inf)
-    order[buried], layer[buried] = np.minimum(*mixed), removed
-    found = np.zeros((len(owner), len(PAINTS), belongs.shape[1]))
-    found[tuple(labels.T)] = np.where(labels[:, 1] == 1, np.minimum(alone, layer[labels[:, 0]]), alone)
-    return found, order
+    order[buried], layer[buried] = np.minimum(*mixed), _unexplained(spectra.columns[layerless], target[layerless])
+    found = np.where(labels[:, 1] == 1, np.minimum(alone, layer[labels[:, 0]]), alone)
+    return Evidence(labels, found, order, nulls[0], spectra.rows(slice(len(labels))))
 
 
 def owners_of(parts: Parts, belongs: np.ndarray) -> np.ndarray:
@@ -179,14 +206,8 @@ def in_slots(mass: np.ndarray, into: np.ndarray) -> np.ndarray:
     return np.einsum("nps,npz->nsz", np.eye(len(SLOTS))[into], mass)
 
 
-def columns_of(
-    parts: Parts, nulls: Nulls, scanner: Scanner, *, cells: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return spectra of the stacks and of their null stacks [null, w], and derivatives [null, k, w], for one count.
-
-    Weighted, so that their squares sum to chi2. k: of the null stacks by their parts, zero where one cannot move, and
-    by the dose.
-    """
+def compared(parts: Parts, nulls: Nulls, scanner: Scanner, *, cells: int) -> Compared:
+    """Return the spectra of null stacks beside those of their stacks, and how they move."""
     response = windows(scanner)
     truth = spectra_of(
         in_slots(parts.mass, np.broadcast_to(SLOT, parts.mass.shape[:2])), scanner, response, cells=cells
@@ -195,14 +216,14 @@ def columns_of(
     row, part = np.nonzero(nulls.move.any(axis=2))
     held = nulls.held[row]
     held[np.arange(len(row)), nulls.into[row, part]] += nulls.move[row, part]
-    weight = weights_of(truth)[nulls.stack]
+    weight = _weights(truth)[nulls.stack]
     columns = np.zeros((len(null), len(SLOT) + 1, null.shape[1]))
     columns[row, part] = (spectra_of(held, scanner, response, cells=cells) - null[row]) * weight[row]
     columns[:, -1] = null * weight
-    return truth[nulls.stack] * weight, null * weight, columns
+    return Compared(truth[nulls.stack] * weight, null * weight, columns, weight)
 
 
-def weights_of(truth: np.ndarray) -> np.ndarray:
+def _weights(truth: np.ndarray) -> np.ndarray:
     """Return what noiseless spectra [n, w] are to be multiplied by, so that squares sum to chi2 for one count."""
     total = truth.sum(axis=1, keepdims=True)
     return 1 / np.sqrt(total * (truth + FLOOR * total / truth.shape[1]))

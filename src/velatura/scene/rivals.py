@@ -7,7 +7,8 @@ with barium white stands for lithopone; then nobody can tell which of the three 
 
 What replaces the pigment is computed exactly at full exchange and mixed linearly, with amounts of zero or more. Where
 one paint of the pigments of both would look the same, nothing counts as hidden, and nothing that is hidden counts as
-absent from the visible paint.
+absent from the visible paint. Where a visible class might as well lie beneath, it does not count as absent there; that
+it is visible counts all the same, as the simpler answer.
 """
 
 from collections.abc import Iterator, Sequence
@@ -24,19 +25,16 @@ from velatura.scene.classes import XrfClass, class_matrix
 from velatura.scene.evidence_bank import (
     BLOCK,
     HIDDEN,
+    Evidence,
     Labels,
-    Nulls,
+    block_evidence,
     block_rows,
-    columns_of,
-    in_slots,
     owners_of,
     spanned,
     spectra_of,
-    weights_of,
     windows,
-    without_class,
 )
-from velatura.scene.parts import FIRST, SLOT, Parts, parts_of
+from velatura.scene.parts import FIRST, Parts, parts_of
 from velatura.scene.sampler import PAINTS, SLOTS, Sampled, Sampling, pigments_of
 from velatura.scene.strangers import is_stranger
 
@@ -46,35 +44,37 @@ TAKEN = 0.02  # share of the volume from which a rival counts as part of the exp
 
 
 def decided(
-    labels: Labels, sampled: Sampled, scanner: Scanner,
-    *, classes: Sequence[XrfClass], options: Sampling, cells: int = 2, progress: Progress = silent,
+    sampled: Sampled, scanner: Scanner, classes: Sequence[XrfClass],
+    *, options: Sampling, cells: int = 2, progress: Progress = silent,
 ) -> Labels:  # fmt: skip
-    """Return the labels with `delta_chi2` and `absence` as the best rivals leave them.
+    """Return the labels of `evidence_bank.labels_of` with `delta_chi2` and `absence` as the best rivals leave them.
 
-    labels: of `labels_of` for the same stacks, scanner, classes and options. About as dear as `labels_of`.
+    About 50 spectra a stack are computed.
     """
-    chi2, absence = labels.delta_chi2.copy(), labels.absence.copy()
-    rivals = rivals_of(classes, options.table)
     belongs = class_matrix(pigments_of(options), classes, table=options.table)
-    volumes = _volumes(classes, scanner.elements, options.table)
+    rivals, volumes = rivals_of(classes, options.table), _volumes(classes, scanner.elements, options.table)
+    chi2 = np.zeros((len(sampled.thickness), len(PAINTS), len(classes)), np.float32)
+    order, alone, absence = np.zeros((len(chi2), 1), np.float32), chi2.copy(), np.full_like(chi2, np.inf)
     for start in range(0, len(chi2), BLOCK):
-        progress("rivals", start, len(chi2))
+        progress("evidence", start, len(chi2))
         rows = slice(start, start + BLOCK)
         parts = parts_of(block_rows(sampled, rows), scanner.elements, options=options)
-        owner, labelled = owners_of(parts, belongs), np.argwhere(chi2[rows] > 0)
-        contest = _contest(parts, owner, labelled, volumes, rivals)
-        for (stack, paint, group), found in zip(
-            labelled + np.array([start, 0, 0]), _settled(parts, contest, scanner, cells), strict=True
-        ):
-            chi2[stack, paint, group] = min(chi2[stack, paint, group], found.left)
+        evidence = block_evidence(parts, scanner, belongs, classes=classes, cells=cells)
+        alone[rows][tuple(evidence.labels.T)], order[rows, 0] = evidence.delta_chi2, evidence.order
+        contest = _contest(parts, owners_of(parts, belongs), evidence, volumes, rivals)
+        settled = _settled(parts, contest, evidence, scanner, cells=cells)
+        for (stack, paint, group), plain, found in zip(evidence.labels, evidence.delta_chi2, settled, strict=True):
+            chi2[rows][stack, paint, group] = min(plain, found.left)
             for where, other in found.taken:
-                absence[stack, where, other] = min(absence[stack, where, other], found.left)
-            absence[stack, 1 - paint, group] = min(absence[stack, 1 - paint, group], found.swapped)
-    progress("rivals", len(chi2), len(chi2))
-    stirred, order = (labels.share[:, 1] > 0) & (labels.share[:, 0] <= 0), labels.order[:, None]
+                absence[rows][stack, where, other] = min(absence[rows][stack, where, other], found.left)
+            swapped = absence[rows][stack, 1 - paint]
+            swapped[group] = min(swapped[group], found.swapped)
+    progress("evidence", len(chi2), len(chi2))
+    share, mass = sampled.volume_share @ belongs, sampled.mass_thickness @ belongs
     chi2[:, 1] = np.minimum(chi2[:, 1], order)
+    stirred = (share[:, 1] > 0) & (share[:, 0] <= 0)
     absence[:, 0] = np.where(stirred, np.minimum(absence[:, 0], order), absence[:, 0])
-    return labels._replace(delta_chi2=chi2, absence=absence)
+    return Labels(chi2, order[:, 0], share, mass, absence, alone)
 
 
 def rivals_of(classes: Sequence[XrfClass], table: Materials) -> list[list[int]]:
@@ -85,11 +85,10 @@ def rivals_of(classes: Sequence[XrfClass], table: Materials) -> list[list[int]]:
 
 
 class _Contest(NamedTuple):
-    """Stacks without a class, and what may take its place in each."""
+    """What may take the place of each class in stacks without it."""
 
-    nulls: Nulls
     null: np.ndarray
-    """Which of them, int [exchange]."""
+    """Number of the label, int [exchange]."""
     place: np.ndarray
     """Paint and class of what comes in, int [exchange, 2]."""
     held: np.ndarray
@@ -99,26 +98,25 @@ class _Contest(NamedTuple):
 
 
 def _contest(
-    parts: Parts, owner: np.ndarray, labelled: np.ndarray, volumes: np.ndarray, rivals: list[list[int]]
+    parts: Parts, owner: np.ndarray, evidence: Evidence, volumes: np.ndarray, rivals: list[list[int]]
 ) -> _Contest:
     """Exchange the pigments of each label for equal volumes of its rivals, and move them to the other paint."""
-    nulls = without_class(parts, owner, labelled)
     null, place, held = [], [], []
-    for number, (stack, paint, group) in enumerate(labelled):
+    for number, (stack, paint, group) in enumerate(evidence.labels):
         gone = owner[stack, paint] == group
         volume = (parts.volume[stack, paint] * gone).sum()
         own = parts.mass[stack, FIRST[paint] + np.flatnonzero(gone)].sum(axis=0)
         for other in rivals[group]:
-            filled = nulls.held[number].copy()
+            filled = evidence.nulls.held[number].copy()
             filled[PAINTS[paint]] += volume * (volumes[other] - parts.binder)
             null, place, held = [*null, number], [*place, (paint, other)], [*held, filled]
         if paint == 0 or (owner[stack, 0] >= 0).any():
-            moved = nulls.held[number].copy()
+            moved = evidence.nulls.held[number].copy()
             moved[PAINTS[1 - paint]] += own
             null, place, held = [*null, number], [*place, (1 - paint, group)], [*held, moved]
     owners, places = np.array(null, int), np.array(place, int).reshape(-1, 2)
     whole = np.array(held).reshape(-1, len(SLOTS), parts.mass.shape[2])
-    return _Contest(nulls, owners, places, whole, places[:, 1] == labelled[owners, 2])
+    return _Contest(owners, places, whole, places[:, 1] == evidence.labels[owners, 2])
 
 
 class _Found(NamedTuple):
@@ -132,24 +130,22 @@ class _Found(NamedTuple):
     """What is left where the class itself lies in the other paint, which may be a new one beneath."""
 
 
-def _settled(parts: Parts, contest: _Contest, scanner: Scanner, cells: int) -> Iterator[_Found]:
+def _settled(parts: Parts, contest: _Contest, evidence: Evidence, scanner: Scanner, *, cells: int) -> Iterator[_Found]:
     """Yield what came out for each label. A paint beneath that is not there is no rival of what is visible."""
     buried = np.any(parts.mass[:, HIDDEN], axis=(1, 2))
-    response = windows(scanner)
-    truth, base, free = columns_of(parts, contest.nulls, scanner, cells=cells)
-    plain = in_slots(parts.mass, np.broadcast_to(SLOT, parts.mass.shape[:2]))
-    weight = weights_of(spectra_of(plain, scanner, response, cells=cells))[contest.nulls.stack]
-    filled = spectra_of(contest.held, scanner, response, cells=cells) * weight[contest.null] - base[contest.null]
-    for number in range(len(base)):
-        rows = contest.null == number
-        fixed = spanned(free[number])
-        target, columns = truth[number] - base[number], filled[rows]
+    spectra, null = evidence.spectra, contest.null
+    filled = spectra_of(contest.held, scanner, windows(scanner), cells=cells)
+    filled = filled * spectra.weight[null] - spectra.null[null]
+    for number, stack in enumerate(evidence.nulls.stack):
+        rows = null == number
+        fixed = spanned(spectra.columns[number])
+        target, columns = spectra.truth[number] - spectra.null[number], filled[rows]
         target, columns = target - fixed.T @ (fixed @ target), columns - (columns @ fixed.T) @ fixed
-        new = contest.moved[rows] & ~buried[contest.nulls.stack[number]]
-        amount, left = _nonnegative(columns[~new], target)
-        _, swapped = _nonnegative(columns[contest.moved[rows]], target)
-        taken = [(int(w), int(k)) for (w, k), a in zip(contest.place[rows][~new], amount, strict=True) if a > TAKEN]
-        yield _Found(left, taken, swapped)
+        moved, place = contest.moved[rows], contest.place[rows]
+        usual = ~moved | buried[stack]
+        amount, left = _nonnegative(columns[usual], target)
+        taken = [(int(w), int(k)) for (w, k), a in zip(place[usual], amount, strict=True) if a > TAKEN]
+        yield _Found(left, taken, _nonnegative(columns[moved], target)[1])
 
 
 def _nonnegative(columns: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, float]:

@@ -24,7 +24,7 @@ from velatura.physics.scatter import DOPPLER_GROUPS, entry_densities
 from velatura.physics.simulate import Scanner, photons_of, prepare
 from velatura.physics.stack import Packed
 from velatura.scene.classes import xrf_classes
-from velatura.scene.evidence_bank import Labels, labels_of
+from velatura.scene.evidence_bank import Labels
 from velatura.scene.rivals import decided
 from velatura.scene.sampler import Sampling, sample_elements, sample_stacks
 from velatura.scene.strangers import FAMILIES, PIECE, UNSEEN, is_stranger, strangers
@@ -134,8 +134,7 @@ def source_group(plan: SourcePlan, number: int, *, progress: Progress = silent) 
     rng = np.random.default_rng((plan.seed, number, 1))
     sampled = sample_stacks(plan.stacks, scanner.elements, options=drawn, rng=rng)
     classes = xrf_classes(drawn.table)
-    labels = labels_of(sampled, scanner, classes, options=drawn, cells=plan.cells, progress=progress)
-    labels = decided(labels, sampled, scanner, classes=classes, options=drawn, cells=plan.cells, progress=progress)
+    labels = decided(sampled, scanner, classes, options=drawn, cells=plan.cells, progress=progress)
     labels = _folded(labels, [is_stranger(row.name) for row in classes])
     photons, energy, lines = sources_of(sampled.packed, scanner, cells=plan.cells)
     kept_back = 0 if number not in split(plan).training else max(1, round(plan.kept_back * plan.stacks))

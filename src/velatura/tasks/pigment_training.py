@@ -26,6 +26,7 @@ ROUND = 8  # steps that look through the same instruments: their responses cost 
 COUNTS = (1e3, 1e5)  # range of the dose
 INVENTED = 0.1  # share of spectra with lines of elements that do not exist
 UNSURE = 0.15  # weight of labels that other pigments explain as well: what to say there is a guess
+BENEATH = 0.3  # weight of the question whether what may be visible lies beneath
 SHARES, HIDDEN, MASS = 0.1, 0.1, 0.02  # weight of the other losses beside that of presence
 LEAST_MASS = 1e-3  # mg/cm2
 MG = 1e3  # mg in a g
@@ -140,13 +141,16 @@ def batch_of(drawn: Sequence[Drawn], classes: Sequence[XrfClass]) -> Batch:
 
 
 def _weights(every: Drawn) -> np.ndarray:
-    """How much each label counts [n, paint, class]: 1 where it can be decided, or where only the order cannot.
+    """How much each label counts [n, paint, class]: 1 where it can be decided.
 
-    Whether a class lies beneath or in the visible paint is asked of both sides alike, so that the answer is a fair bet.
+    Whether a class lies in the visible paint or beneath often cannot be told. Both sides of that question weigh the
+    same, so that the answer is a fair bet.
     """
-    swapped = every.labels[:, ::-1] & ~every.labels
-    swapped[:, 1] |= every.labels[:, 1] & ~every.order[:, None]
-    return every.seen * np.where(every.mask | swapped, 1.0, UNSURE)
+    visible, hidden = every.labels[:, 0], every.labels[:, 1]
+    beneath = (visible & ~hidden) | (hidden & ~every.order[:, None])
+    swapped = np.stack([hidden & ~visible, beneath], axis=1)
+    fair = np.array([1.0, BENEATH])[:, None]
+    return every.seen * np.where(swapped, fair, np.where(every.mask, 1.0, UNSURE))
 
 
 def loss(net: SpectrumNet, batch: Batch, *, key: PRNGKeyArray) -> Float[Array, ""]:
