@@ -101,7 +101,7 @@ def _contest(
     parts: Parts, owner: np.ndarray, evidence: Evidence, volumes: np.ndarray, rivals: list[list[int]]
 ) -> _Contest:
     """Exchange the pigments of each label for equal volumes of its rivals, and move them to the other paint."""
-    null, place, held = [], [], []
+    found = []
     for number, (stack, paint, group) in enumerate(evidence.labels):
         gone = owner[stack, paint] == group
         volume = (parts.volume[stack, paint] * gone).sum()
@@ -109,14 +109,14 @@ def _contest(
         for other in rivals[group]:
             filled = evidence.nulls.held[number].copy()
             filled[PAINTS[paint]] += volume * (volumes[other] - parts.binder)
-            null, place, held = [*null, number], [*place, (paint, other)], [*held, filled]
+            found.append((number, paint, other, filled))
         if paint == 0 or (owner[stack, 0] >= 0).any():
             moved = evidence.nulls.held[number].copy()
             moved[PAINTS[1 - paint]] += own
-            null, place, held = [*null, number], [*place, (1 - paint, group)], [*held, moved]
-    owners, places = np.array(null, int), np.array(place, int).reshape(-1, 2)
-    whole = np.array(held).reshape(-1, len(SLOTS), parts.mass.shape[2])
-    return _Contest(owners, places, whole, places[:, 1] == evidence.labels[owners, 2])
+            found.append((number, 1 - paint, group, moved))
+    place = np.array([row[:3] for row in found], int).reshape(-1, 3)
+    held = np.array([row[3] for row in found]).reshape(-1, len(SLOTS), parts.mass.shape[2])
+    return _Contest(place[:, 0], place[:, 1:], held, place[:, 2] == evidence.labels[place[:, 0], 2])
 
 
 class _Found(NamedTuple):
