@@ -33,6 +33,8 @@ class Judge(NamedTuple):
     said: Said
     thresholds: np.ndarray
     """float [paint, class]"""
+    loose: np.ndarray
+    """The same where other pigments may explain a label as well."""
     calibrated: bool
     """Whether scores are probabilities."""
 
@@ -70,9 +72,9 @@ def answers(method: str, spectra: Spectra, name: str, *, fitting: Fitting) -> Sa
 def judged(method: str, sets: dict[str, Spectra], *, tune: Spectra, fitting: Fitting) -> dict[str, Judge]:
     """Return the answers of a baseline to sets by name, with thresholds of the best F1 on `tune`."""
     tuning = answers(method, tune, "tune", fitting=fitting)
-    thresholds = thresholds_of(tune.truth, tune.mask, tuning.probability)
+    levels = [thresholds_of(tune.truth, mask, tuning.probability) for mask in (tune.mask, tune.loose)]
     said = {name: answers(method, spectra, name, fitting=fitting) for name, spectra in sets.items()}
-    return {name: Judge(one, thresholds, "forest" in method) for name, one in said.items()}
+    return {name: Judge(one, *levels, "forest" in method) for name, one in said.items()}
 
 
 def _answers(method: str, spectra: Spectra, name: str, fitting: Fitting) -> Said:

@@ -82,7 +82,8 @@ def network_judges(weights: str, sets: dict[str, Spectra]) -> dict[str, dict[str
     for name, spectra in sets.items():
         said = predict(model, spectra.features, spectra.condition)
         for method, unknown in zip(found, (said.unknown, said.strangeness), strict=True):
-            found[method][name] = Judge(Said(said.probability, unknown), model.thresholds, calibrated=True)
+            levels = model.sure, model.thresholds
+            found[method][name] = Judge(Said(said.probability, unknown), *levels, calibrated=True)
     return found
 
 
@@ -98,7 +99,7 @@ def scored(
         probability, thresholds = judge.said.probability, judge.thresholds
         said = probability >= thresholds
         numbers = presence_scores(spectra, probability, thresholds)
-        loose = presence_scores(spectra._replace(mask=spectra.loose), probability, thresholds)
+        loose = presence_scores(spectra._replace(mask=spectra.loose), probability, judge.loose)
         numbers |= {f"{key}, loose": value for key, value in loose.items()}
         numbers |= unknown_scores(spectra, judge.said.unknown)
         if judge.calibrated:

@@ -65,8 +65,8 @@ def decided(
         settled = _settled(parts, contest, evidence, scanner, cells=cells)
         for (stack, paint, group), plain, found in zip(evidence.labels, evidence.delta_chi2, settled, strict=True):
             chi2[rows][stack, paint, group] = min(plain, found.left)
-            for where, other in found.taken:
-                absence[rows][stack, where, other] = min(absence[rows][stack, where, other], found.left)
+            for where, other, left in found.stand_ins:
+                absence[rows][stack, where, other] = min(absence[rows][stack, where, other], left)
             swapped = absence[rows][stack, 1 - paint]
             swapped[group] = min(swapped[group], found.swapped)
     progress("evidence", len(chi2), len(chi2))
@@ -124,8 +124,8 @@ class _Found(NamedTuple):
 
     left: float
     """Delta chi2 that the best exchange leaves."""
-    taken: list[tuple[int, int]]
-    """Paints and classes that this exchange takes."""
+    stand_ins: list[tuple[int, int, float]]
+    """Paints and classes that came in, and the delta chi2 that each leaves alone or, if it takes part, the best one."""
     swapped: float
     """What is left where the class itself lies in the other paint, which may be a new one beneath."""
 
@@ -144,8 +144,11 @@ def _settled(parts: Parts, contest: _Contest, evidence: Evidence, scanner: Scann
         moved, place = contest.moved[rows], contest.place[rows]
         usual = ~moved | buried[stack]
         amount, left = _nonnegative(columns[usual], target)
-        taken = [(int(w), int(k)) for (w, k), a in zip(place[usual], amount, strict=True) if a > TAKEN]
-        yield _Found(left, taken, _nonnegative(columns[moved], target)[1])
+        size = np.maximum((columns[usual] ** 2).sum(axis=1), 1e-300)
+        alone = (target**2).sum() - np.maximum(columns[usual] @ target, 0.0) ** 2 / size
+        leaves = np.where(amount > TAKEN, left, alone)
+        stand_ins = [(int(w), int(k), float(one)) for (w, k), one in zip(place[usual], leaves, strict=True)]
+        yield _Found(left, stand_ins, _nonnegative(columns[moved], target)[1])
 
 
 def _nonnegative(columns: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, float]:

@@ -128,7 +128,10 @@ def _pigments(maps: xr.Dataset, here: _Region, model: "PigmentModel", elements: 
             ", ".join(f"{line.line} {line.drop:+.1f}" for line in decision.lines),
             _net_counts(str(maps.markers.values[number]), elements),
             float(own.mean()), float(own.std()), float((own * held).mean()),
-            _flags(maps, number, in_pixels=bool(there[paint, number].mean() >= WORTH)),
+            _flags(
+                maps, number, in_pixels=bool(there[paint, number].mean() >= WORTH),
+                sure=bool(np.median(probability[paint, number, where]) >= maps.sure.values[paint, number]),
+            ),
         ))  # fmt: skip
     return rows
 
@@ -166,9 +169,10 @@ def _net_counts(markers: str, elements: Mapping[str, Found]) -> str:
     )
 
 
-def _flags(maps: xr.Dataset, number: int, *, in_pixels: bool) -> str:
+def _flags(maps: xr.Dataset, number: int, *, in_pixels: bool, sure: bool) -> str:
     """What a reader should know of one class."""
     told = {
+        "perhaps in the visible paint": not sure,
         "outside the period": bool(maps.outside_period.values[number]),
         "group": "," in str(maps.members.values[number]),
         "in the sum only": not in_pixels,

@@ -75,7 +75,8 @@ class PigmentMaps:
         }
         coordinates: dict[str, Any] = {name: ("xrf_class", values) for name, values in along.items()}
         coordinates |= {"paint": list(PAINTS), "xrf_class": np.array([row.name for row in rows], str)}
-        coordinates["threshold"] = (("paint", "xrf_class"), rules.thresholds[:, chosen])
+        for name, levels in (("threshold", rules.thresholds), ("sure", rules.sure)):
+            coordinates[name] = (("paint", "xrf_class"), levels[:, chosen])
         coordinates["pixels"] = (("paint", "xrf_class"), self._found[:, chosen])
         attributes = {"unknown_threshold": rules.unknown_threshold, "invisible": ", ".join(invisible_names(rules))}
         return xr.Dataset(images, coordinates, attributes)

@@ -40,6 +40,8 @@ class Rules(NamedTuple):
     """Whether its pigments are seldom met in paintings and the palette does not ask for them, bool [class]."""
     thresholds: np.ndarray
     """Probability from which a class counts as found, float32 [paint, class]."""
+    sure: np.ndarray
+    """The same where it surely lies in that paint and in no other, float32 [paint, class]."""
     unknown_threshold: float
 
 
@@ -61,7 +63,7 @@ def rules_for(
         raise InputError("none of the allowed pigments has an element that a scan shows. Name more of them")
     outside = np.array([not names for names in in_use]) & allowed
     seldom = np.array([row.name in RARE and not palette for row in classes])
-    return Rules(classes, in_use, allowed, outside, seldom, model.thresholds, model.unknown_threshold)
+    return Rules(classes, in_use, allowed, outside, seldom, model.thresholds, model.sure, model.unknown_threshold)
 
 
 def read_answers(answers: "Answers", rules: Rules) -> tuple["Answers", np.ndarray]:

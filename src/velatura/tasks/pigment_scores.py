@@ -79,23 +79,26 @@ def calibrate(raw: Raw, spectra: Spectra, *, usual: np.ndarray) -> Calibration:
     """Return the calibration of a network from its outputs for held-out spectra.
 
     usual: its embeddings of spectra of pigments [n, 256], from which strangeness is counted. Each paint's logits get
-    one scale (Guo et al., ICML 2017) and each class an offset, by maximum likelihood, from all that can be seen; then
-    each class the threshold of the best F1, from what can be decided.
+    one scale (Guo et al., ICML 2017) and each class an offset, by maximum likelihood, from all that can be seen. Then
+    each class gets the threshold of the best F1: visible ones from what can be decided; hidden ones from what can be
+    seen, lest nothing is ever said of what probably lies beneath, and a second one from what can be decided.
     """
     classes = raw.presence.shape[2] - 1
     labels, mask, seen = (
         part[..., :classes] for part in (spectra.drawn.labels, spectra.drawn.mask, spectra.drawn.seen)
     )
-    scale, offset, thresholds = np.ones(2), np.zeros((2, classes)), np.full((2, classes), 0.5)
+    scale, offset, said = np.ones(2), np.zeros((2, classes)), []
     for paint in range(2):
         logits = raw.presence[:, paint, :classes]
         scale[paint], offset[paint] = _platt(logits, labels[:, paint], seen[:, paint])
-        said = sigmoid(logits * scale[paint] + offset[paint])
-        thresholds[paint] = _thresholds(labels[:, paint], said, mask[:, paint])
+        said.append(sigmoid(logits * scale[paint] + offset[paint]))
+    visible = _thresholds(labels[:, 0], said[0], mask[:, 0])
+    hidden, beneath = (_thresholds(labels[:, 1], said[1], counts[:, 1]) for counts in (seen, mask))
     centre, whiten = _whitening(usual)
     found = uncalibrated(classes)._replace(
-        scale=scale, offset=offset, thresholds=thresholds, centre=centre, whiten=whiten
-    )
+        scale=scale, offset=offset, thresholds=np.stack([visible, hidden]), beneath=np.maximum(hidden, beneath),
+        centre=centre, whiten=whiten,
+    )  # fmt: skip
     far = distances(raw.embedding, found)
     found = found._replace(distances=np.quantile(far[spectra.pure], np.linspace(0, 1, RANKS)))
     return Calibration(*(np.asarray(values, np.float32) for values in _with_unknown(found, raw, spectra)))
@@ -111,7 +114,7 @@ def calibrated_by(model: PigmentModel, apart: Spectra, *, usual: Spectra) -> Pig
 def tested(model: PigmentModel, spectra: Spectra) -> dict[str, float]:
     """Return the `scores` of a model on some spectra, to four decimals."""
     answers = predict(model, spectra.drawn.features, spectra.drawn.condition)
-    return {name: round(value, 4) for name, value in scores(answers, spectra, model.thresholds).items()}
+    return {name: round(value, 4) for name, value in scores(answers, spectra, model.sure).items()}
 
 
 def scores(answers: Answers, spectra: Spectra, thresholds: np.ndarray) -> dict[str, float]:
