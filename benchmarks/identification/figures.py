@@ -72,4 +72,4 @@ def _finish(axes, ticks, labels, title: str) -> None:
     axes.minorticks_off()
     axes.set_ylim(0, 1)
     axes.set_xlabel(title)
-    axes.set_ylabel("recall of detectable labels")
+    axes.set_ylabel("recall of labels that count")

@@ -37,6 +37,12 @@ def test_round_trip(tmp_path, card) -> None:
     assert [p.name for p in tmp_path.iterdir()] == ["net.safetensors"]
 
 
+def test_colleagues_may_read_what_they_may_read_of_other_files(tmp_path, card) -> None:
+    save_weights(tmp_path / "net.safetensors", net(1), card)
+    (tmp_path / "other").write_bytes(b"")
+    assert (tmp_path / "net.safetensors").stat().st_mode == (tmp_path / "other").stat().st_mode
+
+
 def test_shapes_alone_are_enough_to_load(tmp_path, card) -> None:
     path = tmp_path / "net.safetensors"
     save_weights(path, net(1), card)

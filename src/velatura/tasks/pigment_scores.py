@@ -36,6 +36,7 @@ LOW = 0.05  # volume share of a pigment in its paint up to which its concentrati
 SAID = 0.05  # probability from which an answer is more than "surely not"
 SHRINK = 10.0  # weight that keeps the offsets of rare classes small
 ENOUGH = 15  # labels of a class that may set a threshold of their own
+LEAST = 0.1  # of a threshold: nobody calls found what is less likely, whatever F1 gains by it
 SAME = 1e-4  # of the largest variance: directions in which embeddings do not vary
 
 
@@ -164,7 +165,7 @@ def _thresholds(labels: np.ndarray, said: np.ndarray, mask: np.ndarray) -> np.nd
     """Threshold of each class, and a common one for classes that hardly occur."""
     own = best_thresholds(labels, said, mask=mask)
     pooled = best_thresholds(labels.reshape(-1, 1), said.reshape(-1, 1), mask=mask.reshape(-1, 1))[0]
-    return np.where((labels & mask).sum(axis=0) >= ENOUGH, own, 0.5 if np.isnan(pooled) else pooled)
+    return np.maximum(np.where((labels & mask).sum(axis=0) >= ENOUGH, own, 0.5 if np.isnan(pooled) else pooled), LEAST)
 
 
 def _whitening(embedding: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -25,14 +25,14 @@ def named_arrays(tree: PyTree) -> dict[str, Any]:
 
 def write_arrays(path: Path, tree: PyTree, *, header: Mapping[str, Any], half: bool = False) -> None:
     """Write the arrays of a tree and a header of plain JSON values; half: floating numbers as float16."""
-    from safetensors.numpy import save_file
+    from safetensors.numpy import save
 
     arrays = {name: np.asarray(jax.device_get(leaf), order="C") for name, leaf in named_arrays(tree).items()}
     if half:
         arrays = {name: a.astype(np.float16) if a.dtype.kind == "f" else a for name, a in arrays.items()}
     text = json.dumps(dict(header), sort_keys=True)
     with written_aside(Path(path)) as aside:
-        save_file(arrays, aside, metadata={HEADER: text})
+        aside.write_bytes(save(arrays, metadata={HEADER: text}))  # save_file would lock colleagues out
 
 
 def read_header(path: Path) -> dict[str, Any]:
