@@ -63,6 +63,15 @@ def test_a_pupil_and_left_out_classes(trained, bank: Path, tmp_path: Path) -> No
 
 
 @pytest.mark.slow
+def test_training_goes_on_from_other_weights(trained, bank: Path, tmp_path: Path) -> None:
+    before, rate = load_pigments(trained[0]).net.heads.layer.weight, 1e-12
+    path, _ = train_pigments(tmp_path / "run", replace(RECIPE, steps=1, rate=rate, begin=str(trained[0])), bank=bank)
+    np.testing.assert_allclose(load_pigments(path).net.heads.layer.weight, before, atol=1e-6)
+    with pytest.raises(InputError, match="no weights 'bset'"):
+        train_pigments(tmp_path / "other", replace(RECIPE, begin="bset"), bank=bank)
+
+
+@pytest.mark.slow
 def test_another_recipe_in_the_same_folder_is_refused(trained, bank: Path) -> None:
     with pytest.raises(InputError, match="steps"):
         train_pigments(trained[0].parent, Recipe(design="fast", steps=5, size=16, groups=11, stacks=16), bank=bank)
