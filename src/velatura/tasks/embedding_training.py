@@ -302,7 +302,9 @@ def optimiser(aim: Aim, *, rate: float, steps: int) -> optax.GradientTransformat
     throughout, faster than the network that is to confuse it.
     """
     if aim.kind == "taught":
-        schedule = optax.warmup_cosine_decay_schedule(0.0, rate, min(300, steps // 10 + 1), steps, rate / 100)
+        schedule = optax.warmup_cosine_decay_schedule(
+            0.0, rate, min(300, steps // 10 + 1, steps - 1), steps, rate / 100
+        )
         rule = optax.chain(optax.clip_by_global_norm(1.0), optax.adamw(schedule, weight_decay=1e-4))
     else:
         rule = optax.adam(optax.piecewise_constant_schedule(rate, {int(share * steps): 0.1 for share in FALLS}))

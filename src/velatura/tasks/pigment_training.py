@@ -174,5 +174,5 @@ def loss(net: SpectrumNet, batch: Batch, *, key: PRNGKeyArray) -> Float[Array, "
 
 def optimiser(steps: int, *, rate: float = 1e-3) -> optax.GradientTransformation:
     """Return AdamW (Loshchilov and Hutter, ICLR 2019) with a short rise of the rate and a fall by half a cosine."""
-    schedule = optax.warmup_cosine_decay_schedule(0.0, rate, min(500, steps // 10 + 1), steps, rate / 100)
+    schedule = optax.warmup_cosine_decay_schedule(0.0, rate, min(500, steps // 10 + 1, steps - 1), steps, rate / 100)
     return optax.chain(optax.clip_by_global_norm(1.0), optax.adamw(schedule, weight_decay=0.03))
