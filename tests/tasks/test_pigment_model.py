@@ -74,7 +74,7 @@ def test_calibration_finds_scale_and_offset(rng) -> None:
     found = calibrate(raw, spectra, usual=embedding)
     np.testing.assert_allclose(found.scale, 0.5, atol=0.03)
     np.testing.assert_allclose(found.offset, -1.0, atol=0.15)
-    assert np.all(found.beneath >= found.thresholds[1])
+    np.testing.assert_array_equal(found.sure, found.thresholds)
     answers, labels = calibrated(raw, found), truth[..., :classes]
     assert expected_calibration_error(labels, answers.probability, mask=np.ones_like(labels)) < 0.01
     np.testing.assert_allclose(

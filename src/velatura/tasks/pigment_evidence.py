@@ -18,6 +18,7 @@ WORTH = 0.05  # share of a region's pixels in which something must be found to b
 MOST_COUNTS = 1e5  # of the spectra of the training: sums of pixels are scaled down to it
 MOST = 5  # strongest lines named of what is unknown
 LINES = 3  # deciding lines that are named
+DOUBT = ("perhaps another pigment", "perhaps in the visible paint")  # of what is not sure, in either paint
 
 
 class Evidence(NamedTuple):
@@ -121,6 +122,7 @@ def _pigments(maps: xr.Dataset, here: _Region, model: "PigmentModel", elements: 
         where = there[paint, number]
         where = where if where.any() else np.ones_like(where)
         own, held = share[paint, number, where], amount[paint, where]
+        sure = np.median(probability[paint, number, where]) >= maps.sure.values[paint, number]
         rows.append(Evidence(
             here.name, len(where), PAINTS[paint], str(names[number]), str(maps.pigments.values[number]),
             float(probability[paint, number].mean()), float(there[paint, number].mean()),
@@ -130,7 +132,7 @@ def _pigments(maps: xr.Dataset, here: _Region, model: "PigmentModel", elements: 
             float(own.mean()), float(own.std()), float((own * held).mean()),
             _flags(
                 maps, number, in_pixels=bool(there[paint, number].mean() >= WORTH),
-                sure=bool(np.median(probability[paint, number, where]) >= maps.sure.values[paint, number]),
+                doubt="" if sure else DOUBT[paint],
             ),
         ))  # fmt: skip
     return rows
@@ -169,10 +171,10 @@ def _net_counts(markers: str, elements: Mapping[str, Found]) -> str:
     )
 
 
-def _flags(maps: xr.Dataset, number: int, *, in_pixels: bool, sure: bool) -> str:
-    """What a reader should know of one class."""
+def _flags(maps: xr.Dataset, number: int, *, in_pixels: bool, doubt: str) -> str:
+    """What a reader should know of one class; doubt: what may be there instead, or empty."""
     told = {
-        "perhaps in the visible paint": not sure,
+        doubt: bool(doubt),
         "outside the period": bool(maps.outside_period.values[number]),
         "group": "," in str(maps.members.values[number]),
         "in the sum only": not in_pixels,

@@ -32,8 +32,8 @@ class Calibration(NamedTuple):
     """Weights of the stranger's logit, of the distance and of one, for the logit of `unknown` [3]."""
     thresholds: np.ndarray
     """Probability from which a class counts as found [2, class]."""
-    beneath: np.ndarray
-    """The same for a class that surely lies beneath, not in the visible paint [class]."""
+    sure: np.ndarray
+    """The same where no other pigment, and no single paint in place of two, explains it as well [2, class]."""
     unknown_threshold: np.ndarray
     """The same for `unknown`, a scalar."""
     centre: np.ndarray
@@ -59,8 +59,8 @@ class PigmentModel(NamedTuple):
 
     @property
     def sure(self) -> np.ndarray:
-        """The same, float32 [paint, class]; for hidden ones that from which no single paint explains them as well."""
-        return np.stack([self.thresholds[0], np.asarray(self.calibration.beneath, np.float32)])
+        """The same where nothing else explains the spectrum as well, float32 [paint, class]."""
+        return np.asarray(self.calibration.sure, np.float32)
 
     @property
     def unknown_threshold(self) -> float:
@@ -218,7 +218,7 @@ def shapes_for(classes: Sequence[XrfClass]) -> Shapes:
 def uncalibrated(classes: int) -> Calibration:
     """Return the calibration that changes nothing."""
     arrays = (
-        np.ones(2), np.zeros((2, classes)), [1.0, 0.0, 0.0], np.full((2, classes), 0.5), np.full(classes, 0.5), 0.5,
+        np.ones(2), np.zeros((2, classes)), [1.0, 0.0, 0.0], *[np.full((2, classes), 0.5)] * 2, 0.5,
         np.zeros(EMBEDDING), np.eye(EMBEDDING), np.linspace(0, 30, RANKS),
     )  # fmt: skip
     return Calibration(*(np.asarray(values, np.float32) for values in arrays))

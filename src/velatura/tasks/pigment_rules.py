@@ -41,7 +41,7 @@ class Rules(NamedTuple):
     thresholds: np.ndarray
     """Probability from which a class counts as found, float32 [paint, class]."""
     sure: np.ndarray
-    """The same where it surely lies in that paint and in no other, float32 [paint, class]."""
+    """The same where nothing else explains the spectrum as well, float32 [paint, class]."""
     unknown_threshold: float
 
 

@@ -80,26 +80,22 @@ def calibrate(raw: Raw, spectra: Spectra, *, usual: np.ndarray) -> Calibration:
     """Return the calibration of a network from its outputs for held-out spectra.
 
     usual: its embeddings of spectra of pigments [n, 256], from which strangeness is counted. Each paint's logits get
-    one scale (Guo et al., ICML 2017) and each class an offset, by maximum likelihood, from all that can be seen. Then
-    each class gets the threshold of the best F1: visible ones from what can be decided; hidden ones from what can be
-    seen, lest nothing is ever said of what probably lies beneath, and a second one from what can be decided.
+    one scale (Guo et al., ICML 2017) and each class an offset, by maximum likelihood, then the threshold of the best
+    F1, all from what can be seen, and a second threshold from what can be decided.
     """
     classes = raw.presence.shape[2] - 1
     labels, mask, seen = (
         part[..., :classes] for part in (spectra.drawn.labels, spectra.drawn.mask, spectra.drawn.seen)
     )
-    scale, offset, said = np.ones(2), np.zeros((2, classes)), []
-    for paint in range(2):
-        logits = raw.presence[:, paint, :classes]
-        scale[paint], offset[paint] = _platt(logits, labels[:, paint], seen[:, paint])
-        said.append(sigmoid(logits * scale[paint] + offset[paint]))
-    visible = _thresholds(labels[:, 0], said[0], mask[:, 0])
-    hidden, beneath = (_thresholds(labels[:, 1], said[1], counts[:, 1]) for counts in (seen, mask))
+    found = uncalibrated(classes)
     centre, whiten = _whitening(usual)
-    found = uncalibrated(classes)._replace(
-        scale=scale, offset=offset, thresholds=np.stack([visible, hidden]), beneath=np.maximum(hidden, beneath),
-        centre=centre, whiten=whiten,
-    )  # fmt: skip
+    scale, offset, thresholds, sure = (np.array(part) for part in (found.scale, found.offset, *[found.thresholds] * 2))
+    for paint in range(2):
+        logits, own = raw.presence[:, paint, :classes], labels[:, paint]
+        scale[paint], offset[paint] = _platt(logits, own, seen[:, paint])
+        said = sigmoid(logits * scale[paint] + offset[paint])
+        thresholds[paint], sure[paint] = (_thresholds(own, said, counts[:, paint]) for counts in (seen, mask))
+    found = found._replace(scale=scale, offset=offset, thresholds=thresholds, sure=sure, centre=centre, whiten=whiten)
     far = distances(raw.embedding, found)
     found = found._replace(distances=np.quantile(far[spectra.pure], np.linspace(0, 1, RANKS)))
     return Calibration(*(np.asarray(values, np.float32) for values in _with_unknown(found, raw, spectra)))
