@@ -12,7 +12,7 @@ import numpy as np
 
 from velatura.scene.classes import XrfClass, xrf_classes
 from velatura.scene.sources import SourceGroup, SourcePlan, read_group, split
-from velatura.scene.training import DETECTABLE, Drawn, draw
+from velatura.scene.training import Drawn, decidable, draw
 
 DOSES = {"1e3": (1e3, 1e3), "1e4": (1e4, 1e4), "1e5": (1e5, 1e5), "2e3-5e4": (2e3, 5e4)}
 WIDE = (1e3, 1e5)
@@ -73,29 +73,25 @@ def drawn_set(bank: Path, numbers: Sequence[int], *, name: str, per_group: int, 
                 key=jax.random.fold_in(jax.random.fold_in(key, number), detector),
             )  # fmt: skip
             parts.append(of_drawn(drawn, np.full(len(drawn.dose), number)))
-    spectra = write_set(path, joined(parts))
-    return relabelled(spectra, bank) or spectra
+    return write_set(path, joined(parts))
 
 
 def relabelled(spectra: Spectra, bank: Path) -> Spectra | None:
     """Return a stored set with the masks that the bank's evidence gives today; None where its stacks are others."""
     mask, loose = np.zeros_like(spectra.mask), np.zeros_like(spectra.mask)
-    visible = np.array([*(row.visible for row in xrf_classes()), True])
     for number in np.unique(spectra.group):
         rows = spectra.group == number
         labels, stack = read_group(bank / f"{number:04d}.npz").labels, spectra.stack[rows]
-        there, enough = labels.share[stack] > 0, DETECTABLE / spectra.dose[rows, None, None]
         if not np.array_equal(labels.share[stack], spectra.share[rows]):
             return None
-        mask[rows] = (np.where(there, labels.delta_chi2[stack], labels.absence[stack]) >= enough) & visible
-        loose[rows] = (~there | (labels.unrivalled[stack] >= enough)) & visible
+        _, mask[rows], loose[rows] = decidable(labels, xrf_classes(), stack, dose=spectra.dose[rows])
     return spectra._replace(mask=mask, loose=loose)
 
 
 def of_drawn(drawn: Drawn, group: np.ndarray) -> Spectra:
     """Return what is scored of drawn spectra."""
     return Spectra(
-        drawn.features, drawn.condition, drawn.labels, drawn.mask, drawn.mask, drawn.share,
+        drawn.features, drawn.condition, drawn.labels, drawn.mask, drawn.seen, drawn.share,
         1e3 * drawn.mass_thickness[:, 0].sum(axis=1), drawn.dose, group, drawn.stack,
     )  # fmt: skip
 

@@ -12,7 +12,7 @@ Against nonlinear refits of nine painted-over stacks the evidence in hidden pain
 is weak; that of the order agrees within 20 % below 100 and may be many times too small above.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import jax
@@ -85,6 +85,9 @@ class Compared(NamedTuple):
 class Evidence(NamedTuple):
     """What came out for a block of stacks, and the spectra by which it did."""
 
+    parts: Parts
+    owner: np.ndarray
+    """Class of each pigment of each paint, int [stack, paint, MOST]; -1 for none."""
     labels: np.ndarray
     """int [label, (stack, paint, class)]"""
     delta_chi2: np.ndarray
@@ -114,22 +117,32 @@ def labels_of(
     belongs = class_matrix(pigments_of(options), classes, table=options.table)
     found = np.zeros((len(sampled.thickness), len(PAINTS), len(classes)), np.float32)
     order = np.zeros(len(found), np.float32)
-    for start in range(0, len(found), BLOCK):
-        progress("evidence", start, len(found))
-        rows = slice(start, start + BLOCK)
-        parts = parts_of(block_rows(sampled, rows), scanner.elements, options=options)
-        evidence = block_evidence(parts, scanner, belongs, classes=classes, cells=cells)
+    blocks = evidence_blocks(sampled, scanner, classes, options=options, cells=cells, progress=progress)
+    for rows, evidence in blocks:
         found[rows][tuple(evidence.labels.T)], order[rows] = evidence.delta_chi2, evidence.order
-    progress("evidence", len(found), len(found))
     absence = np.full_like(found, np.inf)
     return Labels(found, order, sampled.volume_share @ belongs, sampled.mass_thickness @ belongs, absence, found)
 
 
-def block_evidence(
-    parts: Parts, scanner: Scanner, belongs: np.ndarray, *, classes: Sequence[XrfClass], cells: int
+def evidence_blocks(
+    sampled: Sampled, scanner: Scanner, classes: Sequence[XrfClass],
+    *, options: Sampling, cells: int, progress: Progress,
+) -> Iterator[tuple[slice, Evidence]]:  # fmt: skip
+    """Yield the stacks of each block, which fits in memory, and their evidence; arguments as of `labels_of`."""
+    belongs = class_matrix(pigments_of(options), classes, table=options.table)
+    number = len(sampled.thickness)
+    for start in range(0, number, BLOCK):
+        progress("evidence", start, number)
+        rows = slice(start, start + BLOCK)
+        parts = parts_of(_block_rows(sampled, rows), scanner.elements, options=options)
+        yield rows, _evidence(parts, scanner, _owners_of(parts, belongs), classes=classes, cells=cells)
+    progress("evidence", number, number)
+
+
+def _evidence(
+    parts: Parts, scanner: Scanner, owner: np.ndarray, *, classes: Sequence[XrfClass], cells: int
 ) -> Evidence:
-    """Return the evidence of all labels of one block that lines can show; belongs: of `class_matrix`."""
-    owner = owners_of(parts, belongs)
+    """Return the evidence of all labels of one block that lines can show."""
     labels = np.array(
         [
             (stack, paint, group)
@@ -140,8 +153,8 @@ def block_evidence(
         int,
     ).reshape(-1, 3)
     buried = np.flatnonzero(parts.mass[:, HIDDEN].any(axis=(1, 2)))
-    nulls = [without_class(parts, owner, labels), _without_layer(parts, buried), _merged(parts, buried)]
-    spectra = compared(parts, Nulls(*map(np.concatenate, zip(*nulls, strict=True))), scanner, cells=cells)
+    nulls = [_without_class(parts, owner, labels), _without_layer(parts, buried), _merged(parts, buried)]
+    spectra = _compared(parts, Nulls(*map(np.concatenate, zip(*nulls, strict=True))), scanner, cells=cells)
     target = spectra.truth - spectra.null
     alone, *mixed = np.split(_unexplained(spectra.columns, target), len(labels) + len(buried) * np.arange(2))
     layerless = slice(len(labels), len(labels) + len(buried))
@@ -149,18 +162,18 @@ def block_evidence(
     order, layer = np.zeros(len(owner)), np.full(len(owner), np.inf)
     order[buried], layer[buried] = np.minimum(*mixed), _unexplained(spectra.columns[layerless], target[layerless])
     found = np.where(labels[:, 1] == 1, np.minimum(alone, layer[labels[:, 0]]), alone)
-    return Evidence(labels, found, order, nulls[0], spectra.rows(slice(len(labels))))
+    return Evidence(parts, owner, labels, found, order, nulls[0], spectra.rows(slice(len(labels))))
 
 
-def owners_of(parts: Parts, belongs: np.ndarray) -> np.ndarray:
+def _owners_of(parts: Parts, belongs: np.ndarray) -> np.ndarray:
     """Return the class of each pigment of each paint, int [stack, paint, MOST]; -1 for none."""
     return np.where(parts.pigment >= 0, belongs.argmax(axis=1)[parts.pigment], -1)
 
 
-def without_class(parts: Parts, owner: np.ndarray, labels: np.ndarray) -> Nulls:
+def _without_class(parts: Parts, owner: np.ndarray, labels: np.ndarray) -> Nulls:
     """Return stacks with the pigments of one class replaced by binder.
 
-    owner: of `owners_of`; labels: which class, int [label, (stack, paint, class)].
+    owner: of `_owners_of`; labels: which class, int [label, (stack, paint, class)].
     """
     stack, paint, group = labels.T
     mass = parts.mass[stack]
@@ -194,23 +207,23 @@ def _joined() -> np.ndarray:
 
 def _nulls(stack: np.ndarray, mass: np.ndarray, moving: np.ndarray, into: np.ndarray) -> Nulls:
     """Null stacks of parts `mass`, which may move by amounts of `moving` [null, part, element]."""
-    held = in_slots(mass, into)
+    held = _in_slots(mass, into)
     whole = moving.sum(axis=2)
     layer = np.take_along_axis(held.sum(axis=2), into, 1)
     step = (STEP * whole + LEAST_STEP * layer) / np.where(whole > 0, whole, 1.0)
     return Nulls(stack, held, moving * step[:, :, None], into)
 
 
-def in_slots(mass: np.ndarray, into: np.ndarray) -> np.ndarray:
+def _in_slots(mass: np.ndarray, into: np.ndarray) -> np.ndarray:
     """Return the sum of parts [n, part, element] of each slot: [n, slot, element]."""
     return np.einsum("nps,npz->nsz", np.eye(len(SLOTS))[into], mass)
 
 
-def compared(parts: Parts, nulls: Nulls, scanner: Scanner, *, cells: int) -> Compared:
+def _compared(parts: Parts, nulls: Nulls, scanner: Scanner, *, cells: int) -> Compared:
     """Return the spectra of null stacks beside those of their stacks, and how they move."""
     response = windows(scanner)
     truth = spectra_of(
-        in_slots(parts.mass, np.broadcast_to(SLOT, parts.mass.shape[:2])), scanner, response, cells=cells
+        _in_slots(parts.mass, np.broadcast_to(SLOT, parts.mass.shape[:2])), scanner, response, cells=cells
     )
     null = spectra_of(nulls.held, scanner, response, cells=cells)
     row, part = np.nonzero(nulls.move.any(axis=2))
@@ -269,6 +282,6 @@ def spectra_of(held: np.ndarray, scanner: Scanner, response: np.ndarray, *, cell
     return np.concatenate([np.zeros((0, response.shape[1])), *found])
 
 
-def block_rows(sampled: Sampled, rows: slice) -> Sampled:
+def _block_rows(sampled: Sampled, rows: slice) -> Sampled:
     """Return some of the stacks."""
     return Sampled(type(sampled.packed)(*(a[rows] for a in sampled.packed)), *(a[rows] for a in sampled[1:]))

@@ -22,19 +22,8 @@ from velatura.base.progress import Progress, silent
 from velatura.physics.material import Materials, material
 from velatura.physics.simulate import Scanner
 from velatura.scene.classes import XrfClass, class_matrix
-from velatura.scene.evidence_bank import (
-    BLOCK,
-    HIDDEN,
-    Evidence,
-    Labels,
-    block_evidence,
-    block_rows,
-    owners_of,
-    spanned,
-    spectra_of,
-    windows,
-)
-from velatura.scene.parts import FIRST, Parts, parts_of
+from velatura.scene.evidence_bank import HIDDEN, Evidence, Labels, evidence_blocks, spanned, spectra_of, windows
+from velatura.scene.parts import FIRST
 from velatura.scene.sampler import PAINTS, SLOTS, Sampled, Sampling, pigments_of
 from velatura.scene.strangers import is_stranger
 
@@ -55,21 +44,16 @@ def decided(
     rivals, volumes = rivals_of(classes, options.table), _volumes(classes, scanner.elements, options.table)
     chi2 = np.zeros((len(sampled.thickness), len(PAINTS), len(classes)), np.float32)
     order, alone, absence = np.zeros((len(chi2), 1), np.float32), chi2.copy(), np.full_like(chi2, np.inf)
-    for start in range(0, len(chi2), BLOCK):
-        progress("evidence", start, len(chi2))
-        rows = slice(start, start + BLOCK)
-        parts = parts_of(block_rows(sampled, rows), scanner.elements, options=options)
-        evidence = block_evidence(parts, scanner, belongs, classes=classes, cells=cells)
+    blocks = evidence_blocks(sampled, scanner, classes, options=options, cells=cells, progress=progress)
+    for rows, evidence in blocks:
         alone[rows][tuple(evidence.labels.T)], order[rows, 0] = evidence.delta_chi2, evidence.order
-        contest = _contest(parts, owners_of(parts, belongs), evidence, volumes, rivals)
-        settled = _settled(parts, contest, evidence, scanner, cells=cells)
+        settled = _settled(_contest(evidence, volumes, rivals), evidence, scanner, cells=cells)
         for (stack, paint, group), plain, found in zip(evidence.labels, evidence.delta_chi2, settled, strict=True):
             chi2[rows][stack, paint, group] = min(plain, found.left)
             for where, other, left in found.stand_ins:
                 absence[rows][stack, where, other] = min(absence[rows][stack, where, other], left)
             swapped = absence[rows][stack, 1 - paint]
             swapped[group] = min(swapped[group], found.swapped)
-    progress("evidence", len(chi2), len(chi2))
     share, mass = sampled.volume_share @ belongs, sampled.mass_thickness @ belongs
     chi2[:, 1] = np.minimum(chi2[:, 1], order)
     stirred = (share[:, 1] > 0) & (share[:, 0] <= 0)
@@ -97,11 +81,9 @@ class _Contest(NamedTuple):
     """Whether the class itself lies in the other paint then, bool [exchange]."""
 
 
-def _contest(
-    parts: Parts, owner: np.ndarray, evidence: Evidence, volumes: np.ndarray, rivals: list[list[int]]
-) -> _Contest:
+def _contest(evidence: Evidence, volumes: np.ndarray, rivals: list[list[int]]) -> _Contest:
     """Exchange the pigments of each label for equal volumes of its rivals, and move them to the other paint."""
-    found = []
+    parts, owner, found = evidence.parts, evidence.owner, []
     for number, (stack, paint, group) in enumerate(evidence.labels):
         gone = owner[stack, paint] == group
         volume = (parts.volume[stack, paint] * gone).sum()
@@ -130,9 +112,9 @@ class _Found(NamedTuple):
     """What is left where the class itself lies in the other paint, which may be a new one beneath."""
 
 
-def _settled(parts: Parts, contest: _Contest, evidence: Evidence, scanner: Scanner, *, cells: int) -> Iterator[_Found]:
+def _settled(contest: _Contest, evidence: Evidence, scanner: Scanner, *, cells: int) -> Iterator[_Found]:
     """Yield what came out for each label. A paint beneath that is not there is no rival of what is visible."""
-    buried = np.any(parts.mass[:, HIDDEN], axis=(1, 2))
+    buried = np.any(evidence.parts.mass[:, HIDDEN], axis=(1, 2))
     spectra, null = evidence.spectra, contest.null
     filled = spectra_of(contest.held, scanner, windows(scanner), cells=cells)
     filled = filled * spectra.weight[null] - spectra.null[null]

@@ -55,6 +55,9 @@ class SourcePlan:
     """Slices of a layer for secondary fluorescence."""
     instrument: Instrument | None = None
     """Tube and geometry of every group, for one scanner; None: drawn at random for each."""
+    painted_over: float = 1.0
+    """Share of stacks with a hidden paint in every second group for training: a network learns what tells it from a
+    mixture from few of them."""
     strange_every: int = 3
     """Every n-th group has materials that are no pigments among its own."""
 
@@ -105,12 +108,12 @@ def split(plan: SourcePlan) -> Split:
 def drawn_of(plan: SourcePlan, number: int) -> Sampling:
     """Return how the stacks of one group are drawn: as planned, with strangers in every third group or so.
 
-    Metals are drawn as powder (shell gold) unless the plan names a palette. In every second group for training all
-    stacks have a hidden paint: few hidden paints can be told from a mixture, and a network learns from those alone.
+    Metals are drawn as powder (shell gold) unless the plan names a palette. Every second group for training has more
+    hidden paints, `painted_over`.
     """
     names = plan.drawn.palette or tuple(name for name, row in plan.drawn.table.items() if row.kind == "pigment")
     taught = number in split(plan).training
-    drawn = replace(plan.drawn, palette=names, hidden=1.0 if taught and number % 2 else plan.drawn.hidden)
+    drawn = replace(plan.drawn, palette=names, hidden=plan.painted_over if taught and number % 2 else plan.drawn.hidden)
     if number % plan.strange_every != 1 % plan.strange_every:
         return drawn
     family = FAMILIES[number // plan.strange_every % len(FAMILIES)] if taught else UNSEEN
@@ -122,7 +125,7 @@ def drawn_of(plan: SourcePlan, number: int) -> Sampling:
 
 
 def source_group(plan: SourcePlan, number: int, *, progress: Progress = silent) -> SourceGroup:
-    """Compute one group of a bank: 25 ms a stack on two cores for the evidence, and seconds to compile for its tube.
+    """Compute one group of a bank: 18 ms a stack on two cores for the evidence, and seconds to compile for its tube.
 
     Raises InputError for a number that the bank does not have.
     """

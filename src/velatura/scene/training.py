@@ -23,6 +23,7 @@ from velatura.physics.instrument import Instrument, random_instrument
 from velatura.physics.simulate import usual_elements
 from velatura.physics.surroundings import parasite_lines, passed
 from velatura.scene.classes import XrfClass
+from velatura.scene.evidence_bank import Labels
 from velatura.scene.invented import Invented, invent
 from velatura.scene.sources import SourceGroup
 
@@ -140,7 +141,7 @@ def draw(
     features, shows = _counts(group.photons[stack], seen, dose, drifts, added, key=jax.random.fold_in(key, 1))
     known = rng.random(number) < KNOWN
     share = group.labels.share[stack]
-    labels, mask, shown = _decidable(group, classes, stack, dose)
+    labels, mask, shown = decidable(group.labels, classes, stack, dose=dose)
     strange, shows = added.share.any(axis=1), np.asarray(shows) >= DETECTABLE
     mask[:, 0, -1] = np.where(strange, (labels & mask)[:, 0, -1] | shows, mask[:, 0, -1])
     labels[:, 0, -1] |= strange
@@ -151,11 +152,11 @@ def draw(
     )  # fmt: skip
 
 
-def _decidable(
-    group: SourceGroup, classes: tuple[XrfClass, ...], stack: np.ndarray, dose: np.ndarray
+def decidable(
+    held: Labels, classes: Sequence[XrfClass], stack: np.ndarray, *, dose: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Labels, mask and seen of `Drawn`, before lines of no element are added."""
-    held, enough = group.labels, DETECTABLE / dose[:, None, None]
+    """Return labels, mask and seen of `Drawn` for stacks int [n] of a group at doses [n], without invented lines."""
+    enough = DETECTABLE / dose[:, None, None]
     there, visible = held.share[stack] > 0, np.array([*(row.visible for row in classes), True])
     mask = np.where(there, held.delta_chi2[stack], held.absence[stack]) >= enough
     seen = ~there | (held.unrivalled[stack] >= enough)

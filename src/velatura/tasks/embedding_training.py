@@ -33,6 +33,7 @@ from velatura.tasks.embedding_losses import (
     reconstruction_error,
 )
 from velatura.tasks.embedding_model import FEATURES, WINDOWS, build_net
+from velatura.train.schedule import rise_and_fall
 
 SCALE = 2.0**14  # shares are kept as float16 times this
 PIXELS = 256  # remembered of each canvas
@@ -302,9 +303,7 @@ def optimiser(aim: Aim, *, rate: float, steps: int) -> optax.GradientTransformat
     throughout, faster than the network that is to confuse it.
     """
     if aim.kind == "taught":
-        schedule = optax.warmup_cosine_decay_schedule(
-            0.0, rate, min(300, steps // 10 + 1, steps - 1), steps, rate / 100
-        )
+        schedule = rise_and_fall(rate, steps, rise=300)
         rule = optax.chain(optax.clip_by_global_norm(1.0), optax.adamw(schedule, weight_decay=1e-4))
     else:
         rule = optax.adam(optax.piecewise_constant_schedule(rate, {int(share * steps): 0.1 for share in FALLS}))

@@ -217,8 +217,9 @@ def shapes_for(classes: Sequence[XrfClass]) -> Shapes:
 
 def uncalibrated(classes: int) -> Calibration:
     """Return the calibration that changes nothing."""
+    half = np.full((2, classes), 0.5)
     arrays = (
-        np.ones(2), np.zeros((2, classes)), [1.0, 0.0, 0.0], *[np.full((2, classes), 0.5)] * 2, 0.5,
+        np.ones(2), np.zeros((2, classes)), [1.0, 0.0, 0.0], half, half, 0.5,
         np.zeros(EMBEDDING), np.eye(EMBEDDING), np.linspace(0, 30, RANKS),
     )  # fmt: skip
     return Calibration(*(np.asarray(values, np.float32) for values in arrays))

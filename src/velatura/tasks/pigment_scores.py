@@ -89,7 +89,8 @@ def calibrate(raw: Raw, spectra: Spectra, *, usual: np.ndarray) -> Calibration:
     )
     found = uncalibrated(classes)
     centre, whiten = _whitening(usual)
-    scale, offset, thresholds, sure = (np.array(part) for part in (found.scale, found.offset, *[found.thresholds] * 2))
+    parts = found.scale, found.offset, found.thresholds, found.sure
+    scale, offset, thresholds, sure = (part.copy() for part in parts)
     for paint in range(2):
         logits, own = raw.presence[:, paint, :classes], labels[:, paint]
         scale[paint], offset[paint] = _platt(logits, own, seen[:, paint])
@@ -161,7 +162,8 @@ def _thresholds(labels: np.ndarray, said: np.ndarray, mask: np.ndarray) -> np.nd
     """Threshold of each class, and a common one for classes that hardly occur."""
     own = best_thresholds(labels, said, mask=mask)
     pooled = best_thresholds(labels.reshape(-1, 1), said.reshape(-1, 1), mask=mask.reshape(-1, 1))[0]
-    return np.maximum(np.where((labels & mask).sum(axis=0) >= ENOUGH, own, 0.5 if np.isnan(pooled) else pooled), LEAST)
+    common = 0.5 if np.isnan(pooled) else pooled
+    return np.maximum(np.where((labels & mask).sum(axis=0) >= ENOUGH, own, common), LEAST)
 
 
 def _whitening(embedding: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

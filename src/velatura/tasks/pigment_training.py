@@ -20,6 +20,7 @@ from velatura.scene.classes import XrfClass
 from velatura.scene.sources import SourceGroup
 from velatura.scene.training import Drawn, View, draw, joined, rng_of, view
 from velatura.tasks.pigment_model import PigmentModel, raw_outputs, sigmoid
+from velatura.train.schedule import rise_and_fall
 
 VIEWS = 8  # instruments in a batch
 ROUND = 8  # steps that look through the same instruments: their responses cost more than the spectra
@@ -174,5 +175,5 @@ def loss(net: SpectrumNet, batch: Batch, *, key: PRNGKeyArray) -> Float[Array, "
 
 def optimiser(steps: int, *, rate: float = 1e-3) -> optax.GradientTransformation:
     """Return AdamW (Loshchilov and Hutter, ICLR 2019) with a short rise of the rate and a fall by half a cosine."""
-    schedule = optax.warmup_cosine_decay_schedule(0.0, rate, min(500, steps // 10 + 1, steps - 1), steps, rate / 100)
+    schedule = rise_and_fall(rate, steps, rise=500)
     return optax.chain(optax.clip_by_global_norm(1.0), optax.adamw(schedule, weight_decay=0.03))
